@@ -1,0 +1,85 @@
+# Build rules. FLAVOUR=release is what users install; FLAVOUR=debug adds assertions and the named
+# debug points that the tests drive. The layers of the design are enforced by the -iquote paths.
+FLAVOUR    ?= release
+PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
+CC         ?= gcc
+B          := build/$(FLAVOUR)
+VERSION    := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" goldenarch.control)
+PG_INCLUDE := $(shell $(PG_CONFIG) --includedir-server)
+PG_LIBDIR  := $(shell $(PG_CONFIG) --pkglibdir)
+PG_SHARE   := $(shell $(PG_CONFIG) --sharedir)
+DESTDIR    ?=
+
+WARN       := -Wall -Wextra -Werror -Wmissing-prototypes -Wpointer-arith -Wvla -Wdeclaration-after-statement
+FLAGS      := -std=gnu11 -O2 -g -fPIC -fvisibility=hidden $(WARN) -DGOLDENARCH_VERSION='"$(VERSION)"'
+ifeq ($(FLAVOUR),debug)
+FLAGS      += -DGA_DEBUG -DUSE_ASSERT_CHECKING
+endif
+SERVER     := -isystem $(PG_INCLUDE) '-DPGDLLEXPORT=__attribute__((visibility("default")))'
+
+CORE_INC   := -iquote extension/core
+EXT_INC    := -iquote extension -iquote extension/include $(CORE_INC) $(SERVER)
+WORKER_INC := -iquote bgworkers -iquote extension/include $(CORE_INC) $(SERVER)
+BRIDGE_INC := -iquote bgworkers/bridge $(WORKER_INC)
+EXEC_INC   := -iquote executor $(CORE_INC) -isystem $(shell $(PG_CONFIG) --includedir)
+
+CORE_SRC   := $(wildcard extension/core/*.c)
+EXT_SRC    := $(wildcard extension/*.c)
+WORKER_SRC := $(wildcard bgworkers/*.c)
+BRIDGE_SRC := $(wildcard bgworkers/bridge/*.c)
+EXEC_SRC   := $(wildcard executor/*.c)
+obj         = $(patsubst %.c,$(B)/%.o,$(1))
+
+EXT_SO     := $(B)/goldenarch.so
+BRIDGE_SO  := $(if $(BRIDGE_SRC),$(B)/goldenarch_bridge.so)
+EXECUTOR   := $(if $(EXEC_SRC),$(B)/goldenarch-executor $(B)/sbx-init)
+SCRIPT     := $(B)/goldenarch--$(VERSION).sql
+
+.PHONY: all install clean
+all: $(EXT_SO) $(BRIDGE_SO) $(EXECUTOR) $(SCRIPT) ## build everything (FLAVOUR=release|debug)
+
+$(B)/extension/core/%.o: extension/core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CORE_INC) -MMD -MP -c $< -o $@
+$(B)/extension/%.o: extension/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(EXT_INC) -MMD -MP -c $< -o $@
+$(B)/bgworkers/bridge/%.o: bgworkers/bridge/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(BRIDGE_INC) -MMD -MP -c $< -o $@
+$(B)/bgworkers/%.o: bgworkers/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(WORKER_INC) -MMD -MP -c $< -o $@
+$(B)/executor/%.o: executor/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(EXEC_INC) -MMD -MP -c $< -o $@
+
+LINK_SO     = $(CC) -shared -Wl,-z,relro,-z,now -Wl,--as-needed
+$(EXT_SO): $(call obj,$(EXT_SRC) $(CORE_SRC) $(WORKER_SRC))
+	$(LINK_SO) -o $@ $^ -lcrypto -lpcre2-8
+$(B)/goldenarch_bridge.so: $(call obj,$(BRIDGE_SRC) $(CORE_SRC))
+	$(LINK_SO) -o $@ $^ -lnats -lhiredis -lcrypto
+$(B)/goldenarch-executor: $(call obj,$(EXEC_SRC) $(CORE_SRC))
+	$(CC) -pie -Wl,-z,relro,-z,now -Wl,--as-needed -o $@ $^ -lpq -ljansson -lcrypto
+$(B)/sbx-init: executor/init/sbx-init.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -static $(WARN) -o $@ $<
+
+# Install script: ground functions (0*), then tables (one-time DDL), then every other function, with
+# OR REPLACE taken out so that nobody can plant an object beforehand, then the finish.
+GROUND_SQL := $(sort $(wildcard sql/functions/0*.sql))
+TABLE_SQL  := $(sort $(wildcard sql/tables/*.sql))
+FUNC_SQL   := $(sort $(filter-out $(GROUND_SQL),$(wildcard sql/functions/*.sql)))
+$(SCRIPT): sql/header.sql $(GROUND_SQL) $(TABLE_SQL) $(FUNC_SQL) sql/finish.sql goldenarch.control
+	@mkdir -p $(@D)
+	{ cat sql/header.sql; sed 's/^CREATE OR REPLACE /CREATE /' $(GROUND_SQL) $(TABLE_SQL) $(FUNC_SQL); cat sql/finish.sql; } > $@
+
+install: all ## install the library, control file and scripts into the server PG_CONFIG names
+	install -d $(DESTDIR)$(PG_LIBDIR) $(DESTDIR)$(PG_SHARE)/extension
+	install -m 755 $(EXT_SO) $(BRIDGE_SO) $(DESTDIR)$(PG_LIBDIR)/
+	install -m 644 goldenarch.control $(SCRIPT) $(DESTDIR)$(PG_SHARE)/extension/
+
+clean: ## remove what was built
+	rm -rf build META.json
+
+-include $(shell find build/$(FLAVOUR) -name '*.d' 2>/dev/null)
