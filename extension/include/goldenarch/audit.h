@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Two ways to leave a trace. ga_audit() writes the row in the caller's transaction: it commits with
+ * what it tells of, or not at all. A denial must outlive the caller's rollback: ga_deny() has the
+ * row committed by another process before its error is raised; where that cannot be done the call
+ * is still refused, with ZG009.
+ */
+#ifndef GOLDENARCH_AUDIT_H
+#define GOLDENARCH_AUDIT_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+#include "goldenarch/compat.h"
+#include "goldenarch/principal.h"
+
+typedef enum GaOutcome
+{
+	GA_OUTCOME_OK,
+	GA_OUTCOME_DENIED,
+	GA_OUTCOME_FAILED
+} GaOutcome;
+
+/* Inside ga_enter. details may be null. Returns the row's id. */
+extern GA_EXPORT int64 ga_audit(const char *action, const char *resource_type,
+                                const char *resource_id, const Jsonb *details);
+extern int64 ga_audit_as(const GaPrincipal *who, TimestampTz at, GaOutcome outcome,
+                         const char *action, const char *resource_type, const char *resource_id,
+                         const Jsonb *details);
+
+typedef struct GaDenial
+{
+	int sqlstate; /* 42501, 28000, ZG007, ZG008 */
+	const char *action;
+	const char *resource_type;
+	const char *resource_id;
+	const char *message; /* the error's */
+	const char *detail;  /* may be null */
+	const char *hint;    /* may be null */
+} GaDenial;
+
+/* Inside or outside ga_enter. */
+extern GA_EXPORT void ga_deny(const GaDenial *denial) pg_attribute_noreturn();
+
+#endif

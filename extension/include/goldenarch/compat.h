@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The one place that knows server versions. PostgreSQL 15 hides nothing by default, so the build
+ * passes -fvisibility=hidden and defines PGDLLEXPORT itself; every symbol that SQL or the bridge
+ * reaches is declared with one of the two macros below.
+ */
+#ifndef GOLDENARCH_COMPAT_H
+#define GOLDENARCH_COMPAT_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/guc.h"
+
+/* A C function of the SQL API. */
+#define GA_FUNCTION(name)                            \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
+	PG_FUNCTION_INFO_V1(name)
+
+/* A symbol that goldenarch_bridge.so uses, or that the postmaster looks up by name. */
+#define GA_EXPORT PGDLLEXPORT
+
+/* The wait event of every wait of ours; 17 can name it. */
+#if PG_VERSION_NUM >= 170000
+#include "utils/wait_event.h"
+#define GA_WAIT_EVENT(name) WaitEventExtensionNew(name)
+#else
+#include "utils/wait_event.h"
+#define GA_WAIT_EVENT(name) ((uint32) PG_WAIT_EXTENSION)
+#endif
+
+#endif
