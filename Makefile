@@ -1,4 +1,4 @@
-# Verbs only: what is built from what stands in build.mk, what runs where in tools/.
+# Verbs only: what is built from what stands in build.mk, what runs where in tools/ and test/run.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .PHONY: help
@@ -6,3 +6,32 @@ help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 include build.mk
+
+ONLY ?=
+RUN   = test/run
+PICK  = $(if $(ONLY),-- $(ONLY))
+# Installing needs root unless the server's folders are ours.
+AS_ROOT = $(if $(shell [ -w $(PG_LIBDIR) ] || echo no),sudo)
+
+.PHONY: packages install-debug check-land check-unit-suite check-regress check-isolation
+packages: ## install what is missing of tools/packages
+	@tools/install-packages
+
+install-debug:
+	@$(MAKE) -s -j2 all FLAVOUR=debug
+	@$(AS_ROOT) $(MAKE) -s install FLAVOUR=debug
+
+check-land: ## the quick gate before landing: build, unit, regress
+ifneq ($(and $(wildcard extension/*.c),$(wildcard sql/header.sql)),)
+	@$(MAKE) -s install-debug
+	@$(RUN) unit regress
+else
+	@echo "no extension to build yet"
+	@$(RUN) unit
+endif
+
+check-regress: install-debug ## regress tests; ONLY=01_stem picks
+	@$(RUN) regress $(PICK)
+
+check-isolation: install-debug ## isolation tests; ONLY=stem picks
+	@$(RUN) isolation $(PICK)
