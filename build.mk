@@ -82,4 +82,22 @@ install: all ## install the library, control file and scripts into the server PG
 clean: ## remove what was built
 	rm -rf build META.json
 
+# Unit tests: the core alone, with the address and undefined-behaviour sanitizers, one program a module.
+UNIT_SRC   := $(wildcard test/unit/*.c)
+UNIT_BIN   := $(patsubst test/unit/%.c,build/unit/%,$(UNIT_SRC))
+UNIT_FLAGS := -std=gnu11 -O1 -g $(WARN) -fsanitize=address,undefined -fno-sanitize-recover=all
+UNIT_CORE  := $(patsubst extension/core/%.c,build/unit/core/%.o,$(CORE_SRC))
+
+.PHONY: check-unit
+build/unit/core/%.o: extension/core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_FLAGS) $(CORE_INC) -MMD -MP -c $< -o $@
+build/unit/libcore.a: $(UNIT_CORE)
+	rm -f $@; ar rcs $@ $^
+build/unit/%: test/unit/%.c build/unit/libcore.a
+	$(CC) $(UNIT_FLAGS) $(CORE_INC) -iquote test/unit -MMD -MP $< -o $@ build/unit/libcore.a -lcrypto
+check-unit: $(UNIT_BIN) ## unit tests of extension/core under the sanitizers
+	@status=0; for t in $(UNIT_BIN); do $$t || status=1; done; exit $$status
+
+-include $(shell find build/unit -name '*.d' 2>/dev/null)
 -include $(shell find build/$(FLAVOUR) -name '*.d' 2>/dev/null)
