@@ -51,6 +51,9 @@
 /* answers of models, JSON, schemas */
 #define GA_JSON_MAX_BYTES (4 * 1024 * 1024)
 #define GA_JSON_DEPTH_MAX 64
+#define GA_JSON_VALUES_MAX 500000
+#define GA_JSON_DIGITS_MAX 308
+#define GA_JSON_EXPONENT_MAX 400
 #define GA_SCHEMA_MAX_BYTES (256 * 1024)
 #define GA_SCHEMA_ERRORS_MAX 100
 
