@@ -35,3 +35,13 @@ check-regress: install-debug ## regress tests; ONLY=01_stem picks
 
 check-isolation: install-debug ## isolation tests; ONLY=stem picks
 	@$(RUN) isolation $(PICK)
+
+.PHONY: lint format
+lint: ## every rule of the house; each fails the build
+	@tools/lint
+
+format: ## clang-format what is C
+	@git ls-files '*.c' '*.h' | xargs -r clang-format -i
+
+print-%:
+	$(info $($*))@:
