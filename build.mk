@@ -11,7 +11,8 @@ PG_SHARE   := $(shell $(PG_CONFIG) --sharedir)
 DESTDIR    ?=
 
 WARN       := -Wall -Wextra -Werror -Wmissing-prototypes -Wpointer-arith -Wvla -Wdeclaration-after-statement
-FLAGS      := -std=gnu11 -O2 -g -fPIC -fvisibility=hidden $(WARN) -DGOLDENARCH_VERSION='"$(VERSION)"'
+DEFINES    := -DGOLDENARCH_VERSION='"$(VERSION)"'
+FLAGS      := -std=gnu11 -O2 -g -fPIC -fvisibility=hidden $(WARN) $(DEFINES)
 ifeq ($(FLAVOUR),debug)
 FLAGS      += -DGA_DEBUG -DUSE_ASSERT_CHECKING
 endif
@@ -22,6 +23,7 @@ EXT_INC    := -iquote extension -iquote extension/include $(CORE_INC) $(SERVER)
 WORKER_INC := -iquote bgworkers -iquote extension/include $(CORE_INC) $(SERVER)
 BRIDGE_INC := -iquote bgworkers/bridge $(WORKER_INC)
 EXEC_INC   := -iquote executor $(CORE_INC) -isystem $(shell $(PG_CONFIG) --includedir)
+TEST_INC   := -iquote test/unit $(CORE_INC) -isystem $(shell $(PG_CONFIG) --includedir)
 
 CORE_SRC   := $(wildcard extension/core/*.c)
 EXT_SRC    := $(wildcard extension/*.c)
@@ -72,7 +74,9 @@ TABLE_SQL  := $(sort $(wildcard sql/tables/*.sql))
 FUNC_SQL   := $(sort $(filter-out $(GROUND_SQL),$(wildcard sql/functions/*.sql)))
 $(SCRIPT): sql/header.sql $(GROUND_SQL) $(TABLE_SQL) $(FUNC_SQL) sql/finish.sql goldenarch.control
 	@mkdir -p $(@D)
-	{ cat sql/header.sql; sed 's/^CREATE OR REPLACE /CREATE /' $(GROUND_SQL) $(TABLE_SQL) $(FUNC_SQL); cat sql/finish.sql; } > $@
+	{ cat sql/header.sql; \
+	  sed 's/^CREATE OR REPLACE /CREATE /' $(GROUND_SQL) $(TABLE_SQL) $(FUNC_SQL); \
+	  cat sql/finish.sql; } > $@
 
 install: all ## install the library, control file and scripts into the server PG_CONFIG names
 	install -d $(DESTDIR)$(PG_LIBDIR) $(DESTDIR)$(PG_SHARE)/extension
