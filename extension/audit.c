@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The audit row: canonical bytes, their leaf hash, and a salted commitment to the details, written
+ * in the transaction that it tells of. The stored bytes are what is hashed; the query columns are
+ * derived from them and can be checked against them. Details never enter the bytes, so that they
+ * can be erased while every proof stays valid.
+ *
+ * Rows are append-only: ENABLE ALWAYS triggers refuse UPDATE, DELETE and TRUNCATE.
+ */
+#include "goldenarch/audit.h"
+
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "goldenarch/clock.h"
+#include "goldenarch/error.h"
+#include "goldenarch/jsonbuild.h"
+#include "goldenarch/metrics.h"
+#include "goldenarch/query.h"
+#include "entry.h"
+#include "limits.h"
+#include "merkle.h"
+
+#define UNIX_EPOCH_US ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+static const char *const outcome_names[] = {"ok", "denied", "failed"};
+
+/* Ordinal of the next entry within the running transaction. */
+static int64
+next_ordinal(FullTransactionId xid)
+{
+	static FullTransactionId last;
+	static int64 ordinal;
+
+	if (!FullTransactionIdEquals(last, xid))
+		ordinal = 0;
+	last = xid;
+	return ++ordinal;
+}
+
+static char *
+joined_roles(const GaPrincipal *who)
+{
+	StringInfoData text;
+	int i;
+
+	initStringInfo(&text);
+	for (i = 0; i < who->nroles; i++)
+		appendStringInfo(&text, "%s%s", i ? "," : "", who->roles[i]);
+	return text.data;
+}
+
+static int64
+next_id(void)
+{
+	static GaStmt next =
+	    GA_STMT("SELECT pg_catalog.nextval('goldenarch.audit_id'::pg_catalog.regclass)");
+	GaRows rows = ga_query(&next);
+
+	return ga_row_int8(&rows, 0, 1);
+}
+
+typedef struct Row
+{
+	int64 id;
+	int64 xid;
+	int64 ordinal;
+	TimestampTz at;
+	const char *roles;
+	const char *outcome;
+	uint8 salt[GA_SALT_BYTES];
+	uint8 bytes[GA_ENTRY_MAX_BYTES];
+	size_t nbytes;
+	uint8 leaf[GA_HASH_BYTES];
+} Row;
+
+static void
+encode(Row *row, const GaPrincipal *who, const char *action, const char *resource_type,
+       const char *resource_id, const char *details)
+{
+	uint8 commitment[GA_HASH_BYTES];
+	GaEntry entry;
+
+	if (!pg_strong_random(row->salt, sizeof(row->salt)) ||
+	    !ga_commitment(row->salt, details, strlen(details), commitment))
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+		                errmsg("could not commit to the details of an audit entry")));
+	ga_entry_begin(&entry, row->bytes, sizeof(row->bytes));
+	ga_entry_int(&entry, GA_ENTRY_ID, row->id);
+	ga_entry_int(&entry, GA_ENTRY_XID, row->xid);
+	ga_entry_int(&entry, GA_ENTRY_ORDINAL, row->ordinal);
+	ga_entry_time(&entry, GA_ENTRY_AT, row->at + UNIX_EPOCH_US);
+	ga_entry_text(&entry, GA_ENTRY_SESSION_USER, GetUserNameFromId(GetSessionUserId(), true));
+	if (OidIsValid(who->pg_role))
+		ga_entry_text(&entry, GA_ENTRY_CURRENT_USER, GetUserNameFromId(who->pg_role, true));
+	ga_entry_text(&entry, GA_ENTRY_TENANT, who->tenant);
+	ga_entry_text(&entry, GA_ENTRY_SUBJECT, who->subject);
+	ga_entry_text(&entry, GA_ENTRY_ROLE, row->roles);
+	ga_entry_text(&entry, GA_ENTRY_TOKEN_ID, who->token_id);
+	ga_entry_text(&entry, GA_ENTRY_ACTION, action);
+	ga_entry_text(&entry, GA_ENTRY_RESOURCE_TYPE, resource_type);
+	ga_entry_text(&entry, GA_ENTRY_RESOURCE_ID, resource_id);
+	ga_entry_text(&entry, GA_ENTRY_OUTCOME, row->outcome);
+	ga_entry_bytes(&entry, GA_ENTRY_DETAILS, commitment, sizeof(commitment));
+	row->nbytes = ga_entry_finish(&entry);
+	if (row->nbytes == 0)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+		                errmsg("audit entry is longer than %d bytes", GA_ENTRY_MAX_BYTES),
+		                errhint("Put long values into the details.")));
+	if (!ga_merkle_leaf(row->bytes, row->nbytes, row->leaf))
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not hash an audit entry")));
+}
+
+int64
+ga_audit_as(const GaPrincipal *who, TimestampTz at, GaOutcome outcome, const char *action,
+            const char *resource_type, const char *resource_id, const Jsonb *details)
+{
+	static GaStmt insert = GA_STMT(
+	    "INSERT INTO goldenarch.audit_entries (id, at, tenant, subject, role, action, "
+	    "resource_type, resource_id, outcome, details, details_text, salt, xid, ordinal, entry, "
+	    "leaf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+	    "$13::pg_catalog.text::pg_catalog.xid8, $14, $15, $16)",
+	    INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+	    JSONBOID, TEXTOID, BYTEAOID, INT8OID, INT8OID, BYTEAOID, BYTEAOID);
+	FullTransactionId xid = GetTopFullTransactionId();
+	Jsonb *empty = details ? NULL : ga_json_pairs(NULL);
+	const Jsonb *shown = details ? details : empty;
+	/* The text that is committed to is stored too: jsonb may print otherwise in another release. */
+	char *text = JsonbToCString(NULL, (JsonbContainer *) &shown->root, VARSIZE(shown));
+	Row *row = palloc0(sizeof(Row));
+
+	row->id = next_id();
+	row->xid = (int64) U64FromFullTransactionId(xid);
+	row->ordinal = next_ordinal(xid);
+	row->at = at;
+	row->roles = joined_roles(who);
+	row->outcome = outcome_names[outcome];
+	encode(row, who, action, resource_type, resource_id, text);
+	(void) ga_query(&insert, ga_int8(row->id), ga_timestamp(at), ga_text(who->tenant),
+	                ga_text(who->subject), ga_text(row->roles), ga_text(action),
+	                ga_text(resource_type), ga_text(resource_id), ga_text(row->outcome),
+	                ga_jsonb(shown), ga_text(text), ga_bytea(row->salt, sizeof(row->salt)),
+	                ga_int8(row->xid), ga_int8(row->ordinal), ga_bytea(row->bytes, row->nbytes),
+	                ga_bytea(row->leaf, sizeof(row->leaf)));
+	ga_count(GA_COUNT_AUDIT_ROWS);
+	return row->id;
+}
+
+int64
+ga_audit(const char *action, const char *resource_type, const char *resource_id,
+         const Jsonb *details)
+{
+	return ga_audit_as(ga_principal(), ga_now(), GA_OUTCOME_OK, action, resource_type, resource_id,
+	                   details);
+}
+
+GA_FUNCTION(ga_sql_audit);
+Datum
+ga_sql_audit(PG_FUNCTION_ARGS)
+{
+	GaCall call;
+	char *action;
+	char *resource_type;
+	char *resource_id;
+	Jsonb *details;
+	int64 id;
+
+	ga_enter(&call, NULL);
+	ga_require_writable("audit()");
+	action = ga_arg_text(fcinfo, 0, "action");
+	resource_type = ga_arg_text(fcinfo, 1, "resource_type");
+	resource_id = ga_arg_text(fcinfo, 2, "resource_id");
+	details = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
+	if (details && !JB_ROOT_IS_OBJECT(details))
+		ga_bad_argument("details", "It must be a JSON object.");
+	/* An application's word is told from ours by its prefix. */
+	id = ga_audit(psprintf("app.%s", action), resource_type, resource_id, details);
+	ga_leave(&call);
+	PG_RETURN_INT64(id);
+}
+
+GA_FUNCTION(ga_sql_audit_entry);
+Datum
+ga_sql_audit_entry(PG_FUNCTION_ARGS)
+{
+	static GaStmt find =
+	    GA_READ("SELECT a.entry::pg_catalog.bytea FROM goldenarch.audit_entries a "
+	            "WHERE a.id OPERATOR(pg_catalog.=) $1 AND a.tenant OPERATOR(pg_catalog.>=) $2 "
+	            "AND a.tenant OPERATOR(pg_catalog.<=) $3",
+	            INT8OID, TEXTOID, TEXTOID);
+	GaCall call;
+	GaRows rows;
+	bytea *entry = NULL;
+
+	ga_enter(&call, "audit.view");
+	rows = ga_query(&find, ga_int8(ga_arg_int8(fcinfo, 0, "id", 1, PG_INT64_MAX)),
+	                ga_text(ga_tenant_floor(call.principal)),
+	                ga_text(ga_tenant_ceiling(call.principal)));
+	if (rows.count == 1)
+		entry = ga_row_bytea(&rows, 0, 1);
+	ga_leave(&call);
+	if (!entry)
+		PG_RETURN_NULL();
+	PG_RETURN_BYTEA_P(entry);
+}
+
+/* BEFORE UPDATE, DELETE or TRUNCATE, ENABLE ALWAYS, on every append-only table. */
+GA_FUNCTION(ga_append_only);
+Datum
+ga_append_only(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+		                errmsg("append_only must be called as a trigger")));
+	ereport(ERROR,
+	        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+	         errmsg("table \"%s\" is append-only", NameStr(trigger->tg_relation->rd_rel->relname)),
+	         errdetail("Its rows are a record: none is ever changed or removed.")));
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Who calls: from the PostgreSQL role at our entry. Cached per backend and role; forgotten when a
+ * mapping (relcache of role_mappings) or a role (pg_authid, pg_auth_members) changes.
+ */
+#include "goldenarch/principal.h"
+
+#include "access/parallel.h"
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "goldenarch/error.h"
+#include "goldenarch/query.h"
+#include "ground.h"
+#include "rbac.h"
+
+static const char *no_roles[] = {NULL};
+static const char *admin_roles[] = {"admin", NULL};
+static const char *anonymous_roles[] = {"anonymous", NULL};
+
+const GaPrincipal ga_system_principal = {.kind = GA_SYSTEM,
+                                         .subject = "goldenarch",
+                                         .tenant = "",
+                                         .roles = no_roles,
+                                         .expires_at = DT_NOEND};
+
+static MemoryContext cache_context;
+static GaPrincipal cached;
+static bool cached_valid;
+
+void
+ga_principal_forget(void)
+{
+	cached_valid = false;
+}
+
+static void
+set_roles(const char *const *roles, int n)
+{
+	int i;
+
+	cached.roles = MemoryContextAllocZero(cache_context, sizeof(char *) * (n + 1));
+	cached.nroles = n;
+	for (i = 0; i < n; i++)
+		cached.roles[i] = MemoryContextStrdup(cache_context, roles[i]);
+}
+
+/* The mapping of this role, if map_role made one. Read as the system: the caller has no rights yet. */
+static bool
+load_mapping(const char *role_name)
+{
+	static GaStmt find = GA_READ(
+	    "SELECT m.subject::pg_catalog.text, m.tenant::pg_catalog.text, m.roles::pg_catalog.text[] "
+	    "FROM goldenarch.role_mappings m WHERE m.pg_role OPERATOR(pg_catalog.=) $1",
+	    TEXTOID);
+	GaCall call;
+	GaRows rows;
+	bool found;
+
+	ga_enter_as(&call, &ga_system_principal);
+	rows = ga_query(&find, ga_text(role_name));
+	found = rows.count == 1;
+	if (found)
+	{
+		int n;
+		char **roles = ga_row_text_array(&rows, 0, 3, &n);
+
+		cached.kind = GA_MAPPED;
+		cached.subject = MemoryContextStrdup(cache_context, ga_row_text(&rows, 0, 1));
+		cached.tenant = MemoryContextStrdup(cache_context, ga_row_text(&rows, 0, 2));
+		set_roles((const char *const *) roles, n);
+	}
+	ga_leave(&call);
+	return found;
+}
+
+const GaPrincipal *
+ga_role_principal(void)
+{
+	Oid role = GetUserId();
+	char *name;
+
+	ga_rbac_watch();
+	if (cached_valid && cached.pg_role == role)
+		return &cached;
+	cached_valid = false;
+	if (!cache_context)
+		cache_context =
+		    AllocSetContextCreate(TopMemoryContext, "goldenarch principal", ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(cache_context);
+	name = GetUserNameFromId(role, false);
+	cached = (GaPrincipal){.kind = GA_ANONYMOUS,
+	                       .subject = MemoryContextStrdup(cache_context, name),
+	                       .tenant = "",
+	                       .expires_at = DT_NOEND,
+	                       .pg_role = role};
+	if (superuser_arg(role) || has_privs_of_role(role, ga_owner()))
+	{
+		cached.kind = GA_ADMIN;
+		set_roles(admin_roles, 1);
+	}
+	else if (!load_mapping(name))
+		set_roles(anonymous_roles, 1);
+	cached_valid = true;
+	return &cached;
+}
+
+const GaPrincipal *
+ga_compute_principal(void)
+{
+	if (IsParallelWorker())
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+		                errmsg("the caller's identity is not known in a parallel worker")));
+	return ga_role_principal();
+}
+
+static bool
+sees_all(const GaPrincipal *who)
+{
+	return who->kind == GA_SYSTEM ||
+	       (who->tenant[0] == '\0' && ga_has_permission(who, "system.admin"));
+}
+
+const char *
+ga_tenant_floor(const GaPrincipal *who)
+{
+	return sees_all(who) ? "" : who->tenant;
+}
+
+const char *
+ga_tenant_ceiling(const GaPrincipal *who)
+{
+	return sees_all(who) ? "\x7f" : who->tenant;
+}
+
+bool
+ga_tenant_visible(const GaPrincipal *who, const char *tenant)
+{
+	return sees_all(who) || strcmp(who->tenant, tenant) == 0;
+}
+
+const char *
+ga_tenant_for_new_row(const GaPrincipal *who, const char *named)
+{
+	const char *c;
+
+	if (!named)
+		return who->tenant;
+	for (c = named; *c; c++)
+		if ((unsigned char) *c < 0x21 || (unsigned char) *c > 0x7e)
+			ga_bad_argument("tenant", "A tenant is made of visible ASCII characters.");
+	if (!ga_tenant_visible(who, named))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("permission denied for tenant \"%s\"", named),
+		                errdetail("The caller acts in tenant \"%s\".", who->tenant),
+		                errhint("Leave the tenant out, or act with system.admin.")));
+	return named;
+}
+
+static Datum
+tenant_bound(FunctionCallInfo fcinfo, const char *(*bound)(const GaPrincipal *) )
+{
+	const GaPrincipal *who = ga_principal();
+
+	/* A function of ours has checked its own permission; the range alone counts inside it. */
+	if (!ga_inside_call())
+	{
+		if (PG_ARGISNULL(0) || !ga_has_permission(who, text_to_cstring(PG_GETARG_TEXT_PP(0))))
+			PG_RETURN_NULL();
+	}
+	return CStringGetTextDatum(bound(who));
+}
+
+GA_FUNCTION(ga_sql_tenant_floor);
+Datum
+ga_sql_tenant_floor(PG_FUNCTION_ARGS)
+{
+	return tenant_bound(fcinfo, ga_tenant_floor);
+}
+
+GA_FUNCTION(ga_sql_tenant_ceiling);
+Datum
+ga_sql_tenant_ceiling(PG_FUNCTION_ARGS)
+{
+	return tenant_bound(fcinfo, ga_tenant_ceiling);
+}

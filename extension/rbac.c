@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Permissions: a principal's roles (named by token or mapping, plus those granted to its subject in
+ * its tenant) closed over inheritance give a set of allowed and denied permissions; a denial wins,
+ * system.admin implies the rest.
+ *
+ * The set of the last few principals is cached per backend and forgotten when a role table changes
+ * (relcache invalidation, sent by the statement triggers of those tables, so that it is
+ * transactional and reaches the own backend at the end of the command).
+ */
+#include "goldenarch/principal.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type_d.h"
+#include "commands/trigger.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "goldenarch/audit.h"
+#include "goldenarch/error.h"
+#include "goldenarch/metrics.h"
+#include "goldenarch/query.h"
+#include "ground.h"
+#include "rbac.h"
+
+#define CACHED_PRINCIPALS 32
+#define KEY_BYTES 512
+
+typedef struct PermissionSet
+{
+	char key[KEY_BYTES]; /* hash key: kind, subject, tenant, roles */
+	int n;
+	char **permissions; /* '-x.y' denies */
+} PermissionSet;
+
+static MemoryContext set_context;
+static HTAB *sets;
+static bool stale;
+
+/* The tables identity is read from; a leaf is written directly only by a restore. */
+static const char *const watched_names[] = {"roles", "role_grants", "role_grants_rows",
+                                            "role_mappings", "role_mappings_rows"};
+static Oid watched[lengthof(watched_names)];
+static int nwatched;
+
+static void
+forget(void)
+{
+	stale = true;
+	ga_principal_forget();
+}
+
+static void
+on_relation_change(Datum arg, Oid relation)
+{
+	int i;
+
+	(void) arg;
+	for (i = 0; i < nwatched; i++)
+		if (relation == watched[i] || !OidIsValid(relation))
+		{
+			forget();
+			return;
+		}
+}
+
+/* Roles, memberships, and the schema itself: it may have been dropped and made again. */
+static void
+on_catalog_change(Datum arg, int cache, uint32 hash)
+{
+	(void) arg;
+	(void) cache;
+	(void) hash;
+	nwatched = 0;
+	forget();
+}
+
+void
+ga_rbac_watch(void)
+{
+	static bool watching;
+	Oid schema;
+
+	if (nwatched == 0 && OidIsValid(schema = get_namespace_oid("goldenarch", true)))
+		for (nwatched = 0; nwatched < (int) lengthof(watched_names); nwatched++)
+			watched[nwatched] = get_relname_relid(watched_names[nwatched], schema);
+	if (watching)
+		return;
+	CacheRegisterRelcacheCallback(on_relation_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, on_catalog_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, on_catalog_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, on_catalog_change, (Datum) 0);
+	watching = true;
+}
+
+/* False when the principal has too many roles to be a key; it is then not cached. */
+static bool
+make_key(const GaPrincipal *who, char *key)
+{
+	StringInfoData text;
+	int i;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "%d\x01%s\x01%s", who->kind, who->subject, who->tenant);
+	for (i = 0; i < who->nroles; i++)
+		appendStringInfo(&text, "\x01%s", who->roles[i]);
+	if (text.len >= KEY_BYTES)
+		return false;
+	memset(key, 0, KEY_BYTES);
+	memcpy(key, text.data, text.len);
+	return true;
+}
+
+static char **
+load_permissions(const GaPrincipal *who, int *n)
+{
+	static GaStmt closure = GA_READ(
+	    "WITH RECURSIVE r(role) AS ("
+	    "SELECT pg_catalog.unnest($1) "
+	    "UNION SELECT g.role::pg_catalog.text FROM goldenarch.role_grants g "
+	    "WHERE g.subject OPERATOR(pg_catalog.=) $2 AND g.tenant OPERATOR(pg_catalog.=) $3 AND $4 "
+	    "UNION SELECT pg_catalog.unnest(d.inherits::pg_catalog.text[]) FROM r "
+	    "JOIN goldenarch.roles d ON d.role OPERATOR(pg_catalog.=) r.role) "
+	    "SELECT DISTINCT pg_catalog.unnest(d.permissions::pg_catalog.text[]) FROM r "
+	    "JOIN goldenarch.roles d ON d.role OPERATOR(pg_catalog.=) r.role",
+	    TEXTARRAYOID, TEXTOID, TEXTOID, BOOLOID);
+	GaCall call;
+	GaRows rows;
+	char **permissions;
+	uint64 row;
+
+	ga_enter_as(&call, &ga_system_principal);
+	rows = ga_query(&closure, ga_text_array(who->roles, who->nroles), ga_text(who->subject),
+	                ga_text(who->tenant), ga_bool(who->kind != GA_ANONYMOUS));
+	permissions = MemoryContextAlloc(call.result_context, sizeof(char *) * (rows.count + 1));
+	for (row = 0; row < rows.count; row++)
+		permissions[row] = ga_row_text(&rows, row, 1);
+	*n = (int) rows.count;
+	ga_leave(&call);
+	return permissions;
+}
+
+static void
+reset_sets(void)
+{
+	HASHCTL control = {.keysize = KEY_BYTES, .entrysize = sizeof(PermissionSet)};
+
+	if (set_context)
+		MemoryContextDelete(set_context);
+	set_context =
+	    AllocSetContextCreate(TopMemoryContext, "goldenarch permissions", ALLOCSET_SMALL_SIZES);
+	control.hcxt = set_context;
+	sets = hash_create("goldenarch permissions", CACHED_PRINCIPALS, &control,
+	                   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	stale = false;
+}
+
+static char **
+permissions_of(const GaPrincipal *who, int *n)
+{
+	char key[KEY_BYTES];
+	PermissionSet *set;
+	MemoryContext old;
+	char **loaded;
+	int count;
+	int i;
+
+	ga_rbac_watch();
+	if (!sets || stale || hash_get_num_entries(sets) >= CACHED_PRINCIPALS)
+		reset_sets();
+	if (!make_key(who, key))
+		return load_permissions(who, n);
+	set = hash_search(sets, key, HASH_FIND, NULL);
+	if (set)
+	{
+		*n = set->n;
+		return set->permissions;
+	}
+	loaded = load_permissions(who, &count);
+	*n = count;
+	/* Loading may itself have processed an invalidation: then use the answer, do not keep it. */
+	if (stale)
+		return loaded;
+	old = MemoryContextSwitchTo(set_context);
+	set = hash_search(sets, key, HASH_ENTER, NULL);
+	set->n = 0;
+	set->permissions = palloc(sizeof(char *) * (count + 1));
+	for (i = 0; i < count; i++)
+		set->permissions[i] = pstrdup(loaded[i]);
+	set->n = count;
+	MemoryContextSwitchTo(old);
+	return set->permissions;
+}
+
+bool
+ga_has_permission(const GaPrincipal *who, const char *permission)
+{
+	char **held;
+	bool allowed = false;
+	int n;
+	int i;
+
+	if (who->kind == GA_SYSTEM)
+		return true;
+	held = permissions_of(who, &n);
+	for (i = 0; i < n; i++)
+	{
+		if (held[i][0] == '-' && strcmp(held[i] + 1, permission) == 0)
+			return false;
+		if (strcmp(held[i], permission) == 0 || strcmp(held[i], "system.admin") == 0)
+			allowed = true;
+	}
+	return allowed;
+}
+
+void
+ga_require_permission(const GaPrincipal *who, const char *permission)
+{
+	GaDenial denial = {.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
+	                   .action = "permission.check",
+	                   .resource_type = "permission",
+	                   .resource_id = permission};
+
+	if (ga_has_permission(who, permission))
+		return;
+	ga_count(GA_COUNT_DENIED);
+	denial.message = psprintf("permission denied: \"%s\" is required", permission);
+	denial.detail = psprintf("The caller is \"%s\".", who->subject);
+	denial.hint =
+	    psprintf("goldenarch.explain_permission('%s') tells which roles give it.", permission);
+	ga_deny(&denial);
+}
+
+/* AFTER STATEMENT trigger of every table that identity is read from. */
+GA_FUNCTION(ga_roles_changed);
+Datum
+ga_roles_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+		                errmsg("roles_changed must be called as a trigger")));
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	return PointerGetDatum(NULL);
+}

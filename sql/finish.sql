@@ -1,0 +1,2 @@
+-- Last: owners, privileges, the marks of the shipped rows.
+SELECT goldenarch.install_finish();
