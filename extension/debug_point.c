@@ -5,6 +5,7 @@
 #include "goldenarch/compat.h"
 
 #include <limits.h>
+#include <unistd.h>
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
