@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * b64url.h: base64url without padding (RFC 7515), strict: one encoding for one value. Padding, white
- * space, '+' and '/', a length of 4n+1 and stray bits in the last character are refused.
+ * b64url.h: base64url without padding (RFC 7515), strict: one encoding for one value. Padding,
+ * white space, '+' and '/', a length of 4n+1 and stray bits in the last character are refused.
  */
 #ifndef GA_B64URL_H
 #define GA_B64URL_H

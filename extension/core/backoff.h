@@ -9,7 +9,7 @@
 
 /*
  * How long to wait before attempt number `attempt` (0 is the first retry): uniform in
- * [0, min(cap, base * 2^attempt)]. Unit: whatever base and cap are in. Negative arguments count as 0.
+ * [0, min(cap, base * 2^attempt)], in the unit of base and cap. Negative arguments count as 0.
  */
 extern int64_t ga_backoff(int attempt, int64_t base, int64_t cap, uint64_t random);
 

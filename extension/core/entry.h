@@ -2,13 +2,14 @@
 /*
  * entry.h: the canonical bytes of an audit entry. What is hashed is exactly what is stored.
  *
- * The format is frozen by its first use. An entry is the tag "goldenarch.audit/1\n" and then fields:
+ * The format is frozen by its first use: the tag "goldenarch.audit/1\n", then fields,
  *
  *     u8 field number | u8 type | u32 length, big-endian | that many bytes
  *
  * Fields stand in ascending order, each at most once; one that has no value is left out. Types: 'i'
  * int64, two's complement, big-endian, length 8; 'm' int64 as 'i', microseconds since 1970 UTC;
- * 't' UTF-8 text; 'b' bytes. A number's type is fixed (see GaEntryField), so one set of values has one encoding.
+ * 't' UTF-8 text; 'b' bytes. A field's type is fixed (see GaEntryField), so one set of values has
+ * one encoding.
  *
  * Nothing that may have to be erased stands in an entry: only its commitment does,
  * SHA-256("goldenarch.commit/1\n" || 32-byte random salt || value), with salt and value beside it.
@@ -72,8 +73,8 @@ typedef struct GaEntryValue
 } GaEntryValue;
 
 /*
- * Writing: begin, then the fields in ascending order, then finish, which gives the length, or 0 when
- * anything was wrong on the way (order, type, room). NULL text or bytes leave the field out.
+ * Writing: begin, then the fields in ascending order, then finish, which gives the length, or 0
+ * when anything was wrong on the way (order, type, room). NULL text or bytes leave the field out.
  */
 extern void ga_entry_begin(GaEntry *entry, uint8_t *buffer, size_t capacity);
 extern void ga_entry_text(GaEntry *entry, GaEntryField field, const char *text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * subject.h: NATS subjects. What passes here cannot break out of its line of the protocol, nor reach
- * the server's own subjects.
+ * subject.h: NATS subjects. What passes here cannot break out of its line of the protocol, nor
+ * reach the server's own subjects.
  */
 #ifndef GA_SUBJECT_H
 #define GA_SUBJECT_H
