@@ -86,7 +86,7 @@ static const IntSetting integers[] = {
     {"goldenarch.metrics_port", "Loopback port that serves OpenMetrics text; 0: off.",
      &ga_guc_metrics_port, 0, 0, 65535, PGC_SIGHUP, 0},
     {"goldenarch.maintenance_interval", "Time between two runs of the maintenance worker.",
-     &ga_guc_maintenance_interval, 1, 1, 3600, PGC_SIGHUP, GUC_UNIT_S},
+     &ga_guc_maintenance_interval, 5, 1, 3600, PGC_SIGHUP, GUC_UNIT_S},
     {"goldenarch.retention_messages", "How long published and handled messages are kept.",
      &ga_guc_retention_messages, 60, 1, INT_MAX / 60, PGC_SIGHUP, GUC_UNIT_MIN},
     {"goldenarch.retention_jobs", "How long finished sandbox jobs are kept.",

@@ -12,6 +12,7 @@
 #include "goldenarch/shmem.h"
 #include "goldenarch/version.h"
 #include "ground.h"
+#include "launch.h"
 
 PG_MODULE_MAGIC;
 
@@ -34,4 +35,5 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	ga_shmem_setup();
+	ga_register_static_workers();
 }

@@ -18,9 +18,10 @@ typedef struct GaMaintenanceJob
 {
 	const char *name;
 	int64 (*run)(void);
+	bool on_wake; /* also as soon as GA_WORKER_MAINTENANCE is woken, not only at the interval */
 } GaMaintenanceJob;
 
-extern GA_EXPORT const GaMaintenanceJob ga_maintenance_jobs[];
-extern GA_EXPORT const int ga_maintenance_job_count;
+/* Job i of the table, null past its end. */
+extern GA_EXPORT const GaMaintenanceJob *ga_maintenance_job(int i);
 
 #endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* health(): the table of components and the function that asks each (goldenarch/health.h). */
+#include "goldenarch/health.h"
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "goldenarch/metrics.h"
+#include "goldenarch/query.h"
+#include "goldenarch/queue.h"
+#include "goldenarch/shmem.h"
+#include "goldenarch/version.h"
+#include "ground.h"
+
+static const char *const status_names[] = {"ok", "degraded", "down", "off"};
+
+static GaHealth
+check_extension(void)
+{
+	if (!ga_preloaded())
+		return (GaHealth){GA_HEALTH_DEGRADED,
+		                  "not preloaded: no rate limits, breakers, counters or static workers"};
+	return (GaHealth){GA_HEALTH_OK, "goldenarch " GOLDENARCH_VERSION ", preloaded"};
+}
+
+static GaHealth
+check_audit(void)
+{
+	uint64 lost = ga_counter_value(GA_COUNT_DENIAL_LOST);
+
+	if (lost > 0)
+		return (GaHealth){GA_HEALTH_DEGRADED,
+		                  psprintf(UINT64_FORMAT " denials could not be recorded", lost)};
+	return (GaHealth){GA_HEALTH_OK, "rows in the caller's transaction, denials by one-shot worker"};
+}
+
+static GaHealth
+check_maintenance(void)
+{
+	int pid = ga_worker_pid(GA_WORKER_MAINTENANCE);
+
+	if (!ga_preloaded())
+		return (GaHealth){GA_HEALTH_OFF, "not preloaded: start_workers() or pg_cron does it"};
+	if (pid == 0)
+		return (GaHealth){GA_HEALTH_DOWN,
+		                  "no maintenance worker; is this database in goldenarch.databases?"};
+	return (GaHealth){GA_HEALTH_OK, psprintf("worker %d", pid)};
+}
+
+static const GaHealthComponent components[] = {
+    {"extension", check_extension},
+    {"audit", check_audit},
+    {"maintenance", check_maintenance},
+};
+
+GA_FUNCTION(ga_sql_health);
+Datum
+ga_sql_health(PG_FUNCTION_ARGS)
+{
+	GaCall call;
+	GaHealth found[lengthof(components)];
+	int i;
+
+	ga_enter_as(&call, &ga_system_principal);
+	for (i = 0; i < (int) lengthof(components); i++)
+	{
+		found[i] = components[i].check();
+		found[i].detail = MemoryContextStrdup(call.result_context, found[i].detail);
+	}
+	ga_leave(&call);
+	ga_set_begin(fcinfo);
+	for (i = 0; i < (int) lengthof(components); i++)
+	{
+		Datum values[3] = {CStringGetTextDatum(components[i].name),
+		                   CStringGetTextDatum(status_names[found[i].status]),
+		                   CStringGetTextDatum(found[i].detail)};
+		bool nulls[3] = {false};
+
+		ga_set_add(fcinfo, values, nulls);
+	}
+	return (Datum) 0;
+}

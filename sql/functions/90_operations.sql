@@ -1,0 +1,25 @@
+-- SPDX-License-Identifier: PostgreSQL
+-- Health, metrics, workers and maintenance.
+
+CREATE OR REPLACE FUNCTION goldenarch.health(OUT component text, OUT status text, OUT detail text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_sql_health';
+COMMENT ON FUNCTION goldenarch.health() IS
+'One row a component; status: ok, degraded, down or off (not configured); detail says what to do. Reads state only, asks nothing outside. Permission: monitor access.';
+GRANT EXECUTE ON FUNCTION goldenarch.health() TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION goldenarch.start_workers() RETURNS SETOF text
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_start_workers';
+COMMENT ON FUNCTION goldenarch.start_workers() IS
+'Starts the workers of this database dynamically, where goldenarch is not preloaded; says which were running. To be called again after a server restart (pg_cron). Errors: 53400 (no worker slot). Permission: system.admin.';
+
+CREATE OR REPLACE FUNCTION goldenarch.run_maintenance(OUT job text, OUT affected bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_run_maintenance';
+COMMENT ON FUNCTION goldenarch.run_maintenance() IS
+'Runs every maintenance job once (expiry, leases, retention; never the audit log) and says how many rows each touched. Permission: system.admin.';
+
+CREATE OR REPLACE FUNCTION goldenarch.schedule_maintenance() RETURNS SETOF text
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_schedule_maintenance';
+COMMENT ON FUNCTION goldenarch.schedule_maintenance() IS
+'Registers run_maintenance() with pg_cron, every minute, as the caller; without pg_cron in this database the maintenance worker does the same. Says which. Permission: system.admin.';
