@@ -39,7 +39,7 @@ ga_worker_wait(long timeout_ms)
 void
 ga_worker_report(const char *what)
 {
-	pgstat_report_activity(what ? STATE_RUNNING : STATE_IDLE, what);
+	pgstat_report_activity(what ? STATE_RUNNING : STATE_IDLE, what ? what : "");
 }
 
 static bool

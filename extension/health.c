@@ -2,6 +2,9 @@
 /* health(): the table of components and the function that asks each (goldenarch/health.h). */
 #include "goldenarch/health.h"
 
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -61,6 +64,8 @@ ga_sql_health(PG_FUNCTION_ARGS)
 	GaHealth found[lengthof(components)];
 	int i;
 
+	if (!is_member_of_role(GetUserId(), ROLE_PG_MONITOR))
+		ga_require_permission(ga_principal(), "metrics.view");
 	ga_enter_as(&call, &ga_system_principal);
 	for (i = 0; i < (int) lengthof(components); i++)
 	{

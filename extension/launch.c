@@ -72,6 +72,21 @@ ga_register_static_workers(void)
 	}
 }
 
+/* True when the server starts this database's workers itself. */
+static bool
+listed(const char *database)
+{
+	List *databases;
+	ListCell *cell;
+
+	if (!ga_preloaded() || !SplitIdentifierString(pstrdup(ga_guc_databases), ',', &databases))
+		return false;
+	foreach (cell, databases)
+		if (strcmp(lfirst(cell), database) == 0)
+			return true;
+	return false;
+}
+
 /* True when a worker of this kind already serves this database. */
 static bool
 running(const Kind *kind)
@@ -109,7 +124,9 @@ ga_start_workers(PG_FUNCTION_ARGS)
 		Datum values[1];
 		bool nulls[1] = {false};
 
-		if (!present[i])
+		if (listed(database))
+			said = "is started by the server (goldenarch.databases)";
+		else if (!present[i])
 		{
 			/* A dynamic worker is gone after a server restart: pg_cron calls this function again. */
 			if (!RegisterDynamicBackgroundWorker(&config, &handle))

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION goldenarch.health(OUT component text, OUT status text
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_sql_health';
 COMMENT ON FUNCTION goldenarch.health() IS
-'One row a component; status: ok, degraded, down or off (not configured); detail says what to do. Reads state only, asks nothing outside. Permission: monitor access.';
+'One row a component; status: ok, degraded, down or off (not configured); detail says what to do. Reads state only, asks nothing outside. For members of pg_monitor, or with the permission. Permission: metrics.view.';
 GRANT EXECUTE ON FUNCTION goldenarch.health() TO pg_monitor;
 
 CREATE OR REPLACE FUNCTION goldenarch.start_workers() RETURNS SETOF text
@@ -23,3 +23,22 @@ CREATE OR REPLACE FUNCTION goldenarch.schedule_maintenance() RETURNS SETOF text
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_schedule_maintenance';
 COMMENT ON FUNCTION goldenarch.schedule_maintenance() IS
 'Registers run_maintenance() with pg_cron, every minute, as the caller; without pg_cron in this database the maintenance worker does the same. Says which. Permission: system.admin.';
+
+CREATE OR REPLACE FUNCTION goldenarch.metric_rows(OUT name text, OUT kind text, OUT labels jsonb, OUT value double precision, OUT help text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_metric_rows';
+COMMENT ON FUNCTION goldenarch.metric_rows() IS
+'The rows of view metrics. For members of pg_monitor, or with the permission. Permission: metrics.view.';
+GRANT EXECUTE ON FUNCTION goldenarch.metric_rows() TO pg_monitor;
+
+CREATE OR REPLACE VIEW goldenarch.metrics WITH (security_invoker = true) AS
+SELECT m.name, m.kind, m.labels, m.value, m.help FROM goldenarch.metric_rows() m;
+COMMENT ON VIEW goldenarch.metrics IS
+'Counters (since server start; zero where goldenarch is not preloaded) and gauges, one sample a row. For members of pg_monitor, or with metrics.view.';
+GRANT SELECT ON goldenarch.metrics TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION goldenarch.prometheus_metrics() RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_prometheus_metrics';
+COMMENT ON FUNCTION goldenarch.prometheus_metrics() IS
+'All metrics as OpenMetrics text. For members of pg_monitor, or with the permission. Permission: metrics.view.';
+GRANT EXECUTE ON FUNCTION goldenarch.prometheus_metrics() TO pg_monitor;

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Metrics for SQL and for scrapers: the shared counters, and gauges read from our tables when asked.
+ * A gauge is one fixed statement of indexed reads that gives (labels jsonb, value float8) rows; its
+ * label sets are bounded (states, names an operator configured), never a caller's text.
+ */
+#include "goldenarch/metrics.h"
+
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "goldenarch/query.h"
+#include "goldenarch/version.h"
+#include "ground.h"
+
+typedef struct Gauge
+{
+	const char *name;
+	const char *help;
+	GaStmt *read;
+} Gauge;
+
+static GaStmt read_version =
+    GA_STMT("SELECT pg_catalog.jsonb_build_object('version', '" GOLDENARCH_VERSION
+            "'), 1::pg_catalog.float8");
+
+static const Gauge gauges[] = {
+    {"goldenarch_build_info", "Version of the library that answers", &read_version},
+};
+
+static const struct
+{
+	const char *name;
+	const char *help;
+} counters[] = {
+#define X(id, name, help) {name, help},
+    GA_COUNTERS(X)
+#undef X
+};
+
+typedef struct Metric
+{
+	const char *name;
+	const char *kind;
+	Jsonb *labels;
+	double value;
+	const char *help;
+} Metric;
+
+typedef void (*Take)(const Metric *metric, void *arg);
+
+/* Every metric, those of one name together. Inside ga_enter. */
+static void
+each_metric(Take take, void *arg)
+{
+	static GaStmt no_labels = GA_STMT("SELECT '{}'::pg_catalog.jsonb");
+	GaRows none = ga_query(&no_labels);
+	Jsonb *empty = ga_row_jsonb(&none, 0, 1);
+	int i;
+
+	for (i = 0; i < GA_COUNTER_COUNT; i++)
+	{
+		Metric metric = {counters[i].name, "counter", empty,
+		                 (double) ga_counter_value((GaCounter) i), counters[i].help};
+
+		take(&metric, arg);
+	}
+	for (i = 0; i < (int) lengthof(gauges); i++)
+	{
+		GaRows rows = ga_query(gauges[i].read);
+		uint64 row;
+
+		for (row = 0; row < rows.count; row++)
+		{
+			Metric metric = {gauges[i].name, "gauge", ga_row_jsonb(&rows, row, 1),
+			                 ga_row_float8(&rows, row, 2), gauges[i].help};
+
+			take(&metric, arg);
+		}
+	}
+}
+
+/* For members of pg_monitor, which scrapers are, and for principals with metrics.view. */
+static void
+enter(GaCall *call)
+{
+	if (!is_member_of_role(GetUserId(), ROLE_PG_MONITOR))
+		ga_require_permission(ga_principal(), "metrics.view");
+	ga_enter_as(call, &ga_system_principal);
+}
+
+static void
+add_row(const Metric *metric, void *arg)
+{
+	FunctionCallInfo fcinfo = arg;
+	Datum values[5] = {CStringGetTextDatum(metric->name), CStringGetTextDatum(metric->kind),
+	                   JsonbPGetDatum(metric->labels), Float8GetDatum(metric->value),
+	                   CStringGetTextDatum(metric->help)};
+	bool nulls[5] = {false};
+
+	ga_set_add(fcinfo, values, nulls);
+}
+
+GA_FUNCTION(ga_metric_rows);
+Datum
+ga_metric_rows(PG_FUNCTION_ARGS)
+{
+	GaCall call;
+
+	ga_set_begin(fcinfo);
+	enter(&call);
+	each_metric(add_row, fcinfo);
+	ga_leave(&call);
+	return (Datum) 0;
+}
+
+typedef struct Text
+{
+	StringInfoData out;
+	const char *family; /* name of the family whose HELP and TYPE are out */
+} Text;
+
+static void
+append_escaped(StringInfo out, const char *text, int len)
+{
+	int i;
+
+	for (i = 0; i < len; i++)
+	{
+		if (text[i] == '\\' || text[i] == '"')
+			appendStringInfoChar(out, '\\');
+		if (text[i] == '\n')
+			appendStringInfoString(out, "\\n");
+		else
+			appendStringInfoChar(out, text[i]);
+	}
+}
+
+static void
+append_labels(StringInfo out, Jsonb *labels)
+{
+	JsonbIterator *it = JsonbIteratorInit(&labels->root);
+	JsonbValue value;
+	JsonbIteratorToken token;
+	bool first = true;
+
+	if (JB_ROOT_COUNT(labels) == 0)
+		return;
+	appendStringInfoChar(out, '{');
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+		{
+			appendStringInfo(out, "%s%.*s=\"", first ? "" : ",", value.val.string.len,
+			                 value.val.string.val);
+			first = false;
+		}
+		else if (token == WJB_VALUE)
+		{
+			if (value.type == jbvString)
+				append_escaped(out, value.val.string.val, value.val.string.len);
+			appendStringInfoChar(out, '"');
+		}
+	}
+	appendStringInfoChar(out, '}');
+}
+
+static void
+add_text(const Metric *metric, void *arg)
+{
+	Text *text = arg;
+	bool counter = strcmp(metric->kind, "counter") == 0;
+	/* OpenMetrics: the family of a counter has no _total, its sample does. */
+	int family_len = (int) strlen(metric->name) - (counter ? (int) strlen("_total") : 0);
+
+	if (!text->family || strcmp(text->family, metric->name) != 0)
+	{
+		appendStringInfo(&text->out, "# HELP %.*s ", family_len, metric->name);
+		append_escaped(&text->out, metric->help, (int) strlen(metric->help));
+		appendStringInfo(&text->out, "\n# TYPE %.*s %s\n", family_len, metric->name, metric->kind);
+		text->family = metric->name;
+	}
+	appendStringInfoString(&text->out, metric->name);
+	append_labels(&text->out, metric->labels);
+	appendStringInfo(&text->out, " %.17g\n", metric->value);
+}
+
+GA_FUNCTION(ga_prometheus_metrics);
+Datum
+ga_prometheus_metrics(PG_FUNCTION_ARGS)
+{
+	Text text = {.family = NULL};
+	GaCall call;
+
+	(void) fcinfo;
+	initStringInfo(&text.out);
+	enter(&call);
+	each_metric(add_text, &text);
+	ga_leave(&call);
+	appendStringInfoString(&text.out, "# EOF\n");
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(text.out.data, text.out.len));
+}
