@@ -13,7 +13,7 @@ PICK  = $(if $(ONLY),-- $(ONLY))
 # Installing needs root unless the server's folders are ours.
 AS_ROOT = $(if $(shell [ -w $(PG_LIBDIR) ] || echo no),sudo)
 
-.PHONY: packages install-debug check-land check-unit-suite check-regress check-isolation
+.PHONY: packages install-debug check-land check-unit-suite check-regress check-isolation check-tap
 packages: ## install what is missing of tools/packages
 	@tools/install-packages
 
@@ -35,6 +35,19 @@ check-regress: install-debug ## regress tests; ONLY=01_stem picks
 
 check-isolation: install-debug ## isolation tests; ONLY=stem picks
 	@$(RUN) isolation $(PICK)
+
+check-tap: install-debug ## tests with real NATS, Redis and runsc; ONLY=01_stem picks
+	@$(RUN) tap $(PICK)
+
+.PHONY: up down psql
+up: ## the private stack under .run, left running
+	@tools/stack up
+
+down: ## stop that stack, leave nothing
+	@tools/stack down
+
+psql: ## psql into that stack
+	@. .run/env && psql
 
 .PHONY: lint format
 lint: ## every rule of the house; each fails the build
