@@ -36,9 +36,10 @@ EXT_SO     := $(B)/goldenarch.so
 BRIDGE_SO  := $(if $(BRIDGE_SRC),$(B)/goldenarch_bridge.so)
 EXECUTOR   := $(if $(EXEC_SRC),$(B)/goldenarch-executor $(B)/sbx-init)
 SCRIPT     := $(B)/goldenarch--$(VERSION).sql
+UPDATES    := $(patsubst sql/delta/%.sql,$(B)/goldenarch--%.sql,$(wildcard sql/delta/*.sql))
 
 .PHONY: all install clean
-all: $(EXT_SO) $(BRIDGE_SO) $(EXECUTOR) $(SCRIPT) ## build everything (FLAVOUR=release|debug)
+all: $(EXT_SO) $(BRIDGE_SO) $(EXECUTOR) $(SCRIPT) $(UPDATES) ## build everything (FLAVOUR=release|debug)
 
 $(B)/extension/core/%.o: extension/core/%.c
 	@mkdir -p $(@D)
@@ -78,10 +79,15 @@ $(SCRIPT): sql/header.sql $(GROUND_SQL) $(TABLE_SQL) $(FUNC_SQL) sql/finish.sql 
 	  sed 's/^CREATE OR REPLACE /CREATE /' $(GROUND_SQL) $(TABLE_SQL) $(FUNC_SQL); \
 	  cat sql/finish.sql; } > $@
 
+# Update script A--B: the delta (DDL and rows through upgrade_step) and then the same functions.
+$(UPDATES): $(B)/goldenarch--%.sql: sql/delta/%.sql sql/update_header.sql $(GROUND_SQL) $(FUNC_SQL) sql/update_finish.sql
+	@mkdir -p $(@D)
+	cat sql/update_header.sql $(GROUND_SQL) $< $(FUNC_SQL) sql/update_finish.sql > $@
+
 install: all ## install the library, control file and scripts into the server PG_CONFIG names
 	install -d $(DESTDIR)$(PG_LIBDIR) $(DESTDIR)$(PG_SHARE)/extension
 	install -m 755 $(EXT_SO) $(BRIDGE_SO) $(DESTDIR)$(PG_LIBDIR)/
-	install -m 644 goldenarch.control $(SCRIPT) $(DESTDIR)$(PG_SHARE)/extension/
+	install -m 644 goldenarch.control $(SCRIPT) $(UPDATES) $(DESTDIR)$(PG_SHARE)/extension/
 
 clean: ## remove what was built
 	rm -rf build META.json

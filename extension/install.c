@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The end of the install script, run by the server as the bootstrap superuser.
+ * The end of the install and update scripts, run by the server as the bootstrap superuser.
  *
  * Schema, tables and sequences go to the extension's owner (pg_database_owner when that is a
  * superuser, so that FORCE ROW LEVEL SECURITY means something); functions, types and views stay
@@ -11,6 +11,7 @@
 #include "goldenarch/compat.h"
 
 #include "catalog/pg_authid.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -109,6 +110,14 @@ extension_owner(void)
 	return ga_row_text(&rows, 0, 1);
 }
 
+static void
+require_script(const char *name)
+{
+	if (!superuser() || !creating_extension)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("%s is for the extension's scripts", name)));
+}
+
 GA_FUNCTION(ga_install_finish);
 Datum
 ga_install_finish(PG_FUNCTION_ARGS)
@@ -130,6 +139,26 @@ ga_install_finish(PG_FUNCTION_ARGS)
 	run_all(ga_query(&own_relations, ga_text(owner)));
 	ga_execute(psprintf("ALTER SCHEMA goldenarch OWNER TO %s", owner));
 	ga_execute("GRANT USAGE ON SCHEMA goldenarch TO PUBLIC");
+	ga_leave(&call);
+	PG_RETURN_VOID();
+}
+
+/*
+ * One statement of an update script, as the owner and under SECURITY_RESTRICTED_OPERATION. An
+ * update runs as superuser over tables that the owner controls: a trigger, a CHECK, a swapped view
+ * of his would run as superuser too. Update scripts create this function first and drop it last.
+ */
+GA_FUNCTION(ga_upgrade_step);
+Datum
+ga_upgrade_step(PG_FUNCTION_ARGS)
+{
+	GaCall call;
+	char *statement;
+
+	require_script("upgrade_step");
+	statement = ga_arg_text(fcinfo, 0, "statement");
+	ga_enter_as(&call, &ga_system_principal);
+	ga_execute(statement);
 	ga_leave(&call);
 	PG_RETURN_VOID();
 }

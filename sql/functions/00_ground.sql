@@ -37,7 +37,7 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'ga_roles_changed';
 COMMENT ON FUNCTION goldenarch.roles_changed() IS
 'Trigger by which every backend forgets cached roles and permissions. For triggers only.';
 
-CREATE OR REPLACE FUNCTION goldenarch.install_finish() RETURNS void
+CREATE OR REPLACE FUNCTION goldenarch.install_finish(fresh boolean) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'ga_install_finish';
-COMMENT ON FUNCTION goldenarch.install_finish() IS
-'Last statement of the install script: owners and privileges. For superusers inside CREATE EXTENSION only.';
+COMMENT ON FUNCTION goldenarch.install_finish(boolean) IS
+'Owners and privileges, at the end of the install script (fresh) and of update scripts. For the extensions scripts only.';

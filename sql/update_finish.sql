@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: PostgreSQL
+DROP FUNCTION goldenarch.upgrade_step(text);
+SELECT goldenarch.install_finish(false);
