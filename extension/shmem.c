@@ -11,10 +11,12 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
+#include "bridge_state.h"
 #include "ground.h"
 
 static const GaShmemPart parts[] = {
     {"goldenarch metrics", ga_metrics_shmem_size, ga_metrics_shmem_init, &ga_metrics_shared},
+    {"goldenarch bridge", ga_bridge_shmem_size, ga_bridge_shmem_init, &ga_bridge_shared},
     {"goldenarch wake", ga_wake_shmem_size, ga_wake_shmem_init, &ga_wake_shared},
 };
 
