@@ -13,11 +13,14 @@
 
 #include "bridge_state.h"
 #include "ground.h"
+#include "limiters.h"
 
 static const GaShmemPart parts[] = {
     {"goldenarch metrics", ga_metrics_shmem_size, ga_metrics_shmem_init, &ga_metrics_shared},
     {"goldenarch bridge", ga_bridge_shmem_size, ga_bridge_shmem_init, &ga_bridge_shared},
     {"goldenarch wake", ga_wake_shmem_size, ga_wake_shmem_init, &ga_wake_shared},
+    {"goldenarch breakers", ga_breaker_shmem_size, ga_breaker_shmem_init, &ga_breaker_shared},
+    {"goldenarch rate limits", ga_rate_shmem_size, ga_rate_shmem_init, &ga_rate_shared},
 };
 
 typedef struct SharedHead

@@ -1,0 +1,88 @@
+-- SPDX-License-Identifier: PostgreSQL
+-- Circuit breakers: count-based, probes as leases, unaffected by rollback.
+\set SHOW_CONTEXT never
+CREATE ROLE breaker_joe;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA goldenarch TO breaker_joe;
+
+SELECT goldenarch.set_breaker('llm', failure_threshold => 3, half_open_max_calls => 2);
+SELECT name, state, failure_count, success_count, total_calls, total_failures, opened_at, retry_after FROM goldenarch.circuit_breakers;
+SELECT goldenarch.breaker_allow('llm'), goldenarch.breaker_success('llm');
+SELECT goldenarch.breaker_failure('llm', 'timeout');
+-- The transaction that fails is the one that rolls back: its failure counts.
+BEGIN;
+SELECT goldenarch.breaker_failure('llm');
+ROLLBACK;
+SELECT state, failure_count, success_count FROM goldenarch.circuit_breakers;
+SELECT goldenarch.breaker_failure('llm');
+SELECT goldenarch.breaker_allow('llm');
+SELECT name, state, failure_count, total_calls, total_failures, opened_at IS NOT NULL AS opened,
+       retry_after > '25 s' AND retry_after <= '30 s' AS wait FROM goldenarch.circuit_breakers;
+\set VERBOSITY sqlstate
+SELECT goldenarch.require_breaker('llm');
+\set VERBOSITY default
+
+-- Half open: two probes, no third; a probe that reports nothing frees its place.
+SET goldenarch.debug_clock_offset = '31 s';
+SELECT goldenarch.breaker_allow('llm'), goldenarch.breaker_allow('llm'), goldenarch.breaker_allow('llm');
+SELECT state, success_count FROM goldenarch.circuit_breakers;
+SET goldenarch.debug_clock_offset = '62 s';
+SELECT goldenarch.breaker_allow('llm'), goldenarch.breaker_success('llm');
+-- One failed probe opens it again.
+SELECT goldenarch.breaker_allow('llm'), goldenarch.breaker_failure('llm');
+SET goldenarch.debug_clock_offset = '93 s';
+SELECT goldenarch.breaker_allow('llm'), goldenarch.breaker_success('llm');
+SELECT goldenarch.breaker_allow('llm'), goldenarch.breaker_success('llm');
+SELECT state, failure_count FROM goldenarch.circuit_breakers;
+RESET goldenarch.debug_clock_offset;
+
+-- A late result of a call from before the circuit opened moves nothing.
+SELECT goldenarch.set_breaker('late', failure_threshold => 1, half_open_max_calls => 1);
+SELECT goldenarch.breaker_allow('late');
+\c -
+\set SHOW_CONTEXT never
+SELECT goldenarch.breaker_failure('late');
+SELECT goldenarch.breaker_reset('late');
+SELECT goldenarch.breaker_allow('late');
+SELECT goldenarch.breaker_reset('late');
+SELECT goldenarch.breaker_failure('late') AS of_the_generation_before, goldenarch.breaker_failure('late') AS unknown;
+
+-- Slow calls, failure rates.
+SELECT goldenarch.set_breaker('slow', failure_threshold => 2, slow_call => '1 s');
+SELECT goldenarch.breaker_success('slow', '0.9 s'), goldenarch.breaker_success('slow', '1 s'), goldenarch.breaker_success('slow', '2 s');
+SELECT goldenarch.set_breaker('rate', failure_threshold => 4, failure_rate => 0.5);
+SELECT goldenarch.breaker_failure('rate'), goldenarch.breaker_failure('rate'), goldenarch.breaker_success('rate'), goldenarch.breaker_failure('rate');
+
+-- The defaults: made by system.admin at first use; five failures.
+SELECT goldenarch.breaker_failure('new'), goldenarch.breaker_failure('new'), goldenarch.breaker_failure('new'),
+       goldenarch.breaker_failure('new'), goldenarch.breaker_failure('new');
+SELECT name, state FROM goldenarch.circuit_breakers ORDER BY name COLLATE "C";
+SELECT goldenarch.breaker_reset_all();
+SELECT name, state FROM goldenarch.circuit_breakers WHERE state <> 'closed';
+
+-- Who may do what.
+SET ROLE breaker_joe;
+SELECT goldenarch.breaker_allow('llm');
+SELECT goldenarch.breaker_failure('llm');
+SELECT goldenarch.breaker_reset('llm');
+SELECT goldenarch.breaker_reset_all();
+SELECT goldenarch.set_breaker('mine');
+RESET ROLE;
+
+-- Bad arguments.
+SELECT goldenarch.breaker_allow(NULL);
+SELECT goldenarch.require_breaker('');
+SELECT goldenarch.breaker_success('llm', '-1 s');
+SELECT goldenarch.breaker_failure('llm', NULL, '1 month');
+SELECT goldenarch.breaker_reset('nobody knows it');
+SELECT goldenarch.set_breaker(NULL);
+SELECT goldenarch.set_breaker(repeat('n', 129));
+SELECT goldenarch.set_breaker('llm', 0);
+SELECT goldenarch.set_breaker('llm', recovery_timeout => '0');
+SELECT goldenarch.set_breaker('llm', half_open_max_calls => 101);
+SELECT goldenarch.set_breaker('llm', time_window => '-1 s');
+SELECT goldenarch.set_breaker('llm', failure_rate => 1.5);
+SELECT goldenarch.set_breaker('llm', failure_rate => 'nan');
+SELECT goldenarch.set_breaker('llm', slow_call => '0');
+
+DROP OWNED BY breaker_joe;
+DROP ROLE breaker_joe;
