@@ -13,7 +13,7 @@ PICK  = $(if $(ONLY),-- $(ONLY))
 # Installing needs root unless the server's folders are ours.
 AS_ROOT = $(if $(shell [ -w $(PG_LIBDIR) ] || echo no),sudo)
 
-.PHONY: packages install-debug check-land check-unit-suite check-regress check-isolation check-tap
+.PHONY: packages test check-mutants install-debug check-land check-unit-suite check-regress check-isolation check-tap
 packages: ## install what is missing of tools/packages
 	@tools/install-packages
 
@@ -23,12 +23,22 @@ install-debug:
 
 check-land: ## the quick gate before landing: build, unit, regress
 ifneq ($(and $(wildcard extension/*.c),$(wildcard sql/header.sql)),)
+	@tools/lint format layers_c layers_sql unfinished spdx function_length file_length tests_are_run
 	@$(MAKE) -s install-debug
 	@$(RUN) unit regress
 else
 	@echo "no extension to build yet"
 	@$(RUN) unit
 endif
+
+test: packages ## every test; closes with N passed, N failed
+	@[ -d "$${GOLDENARCH_TEST_DATA:-../shared/data}" ] || echo "no public test data (GOLDENARCH_TEST_DATA)"
+	@$(MAKE) -s install-debug
+	@status=0; $(RUN) unit regress isolation tap docs || status=1; \
+	  $(AS_ROOT) $(MAKE) -s install FLAVOUR=release >/dev/null || status=1; exit $$status
+
+check-mutants: install-debug ## take each cure out, demand a red test; ONLY=NN picks
+	@tools/mutants $(ONLY)
 
 check-regress: install-debug ## regress tests; ONLY=01_stem picks
 	@$(RUN) regress $(PICK)
@@ -49,9 +59,12 @@ down: ## stop that stack, leave nothing
 psql: ## psql into that stack
 	@. .run/env && psql
 
-.PHONY: lint format
+.PHONY: lint docs format
 lint: ## every rule of the house; each fails the build
 	@tools/lint
+
+docs: install-debug ## docs/reference.md and docs/permissions.md from the catalog
+	@tools/docs
 
 format: ## clang-format what is C
 	@git ls-files '*.c' '*.h' | xargs -r clang-format -i

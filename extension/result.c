@@ -54,11 +54,11 @@ ga_set_add_rows(FunctionCallInfo fcinfo, const GaRows *rows)
 	{
 		for (col = 0; col < n; col++)
 		{
-			if (SPI_gettypeid(rows->table->tupdesc, col + 1) !=
+			if (TupleDescAttr(rows->table->tupdesc, col)->atttypid !=
 			    TupleDescAttr(result->setDesc, col)->atttypid)
 				elog(ERROR, "column %d of the result has another type than declared", col + 1);
 			values[col] =
-			    SPI_getbinval(rows->table->vals[row], rows->table->tupdesc, col + 1, &nulls[col]);
+			    heap_getattr(rows->table->vals[row], col + 1, rows->table->tupdesc, &nulls[col]);
 		}
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

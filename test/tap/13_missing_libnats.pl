@@ -6,11 +6,12 @@ use warnings;
 use Test::More;
 use GoldenArch::Stack;
 
-plan skip_all => 'the bridge is not part of this build' unless -e "$GoldenArch::Stack::ROOT/$GoldenArch::Stack::BUILD/goldenarch_bridge.so";
+my $bridge = "$GoldenArch::Stack::ROOT/$GoldenArch::Stack::BUILD/goldenarch_bridge.so";
+plan skip_all => 'the bridge is not part of this build' unless -e $bridge;
 my $s = GoldenArch::Stack->new(nats => 1, extension => 0);
 my $broken = "$s->{dir}/broken";
 mkdir $broken or die "mkdir: $!";
-my ($soname) = `readelf -d $GoldenArch::Stack::ROOT/$GoldenArch::Stack::BUILD/goldenarch_bridge.so` =~ /\[(libnats[^\]]*)\]/;
+my ($soname) = `readelf -d $bridge` =~ /\[(libnats[^\]]*)\]/;
 open my $file, '>', "$broken/$soname" or die "open: $!";
 close $file;
 @$s{qw(preload libraries)} = (1, 'goldenarch');
@@ -30,7 +31,8 @@ for (1 .. 200)
 	select undef, undef, undef, 0.1;
 }
 ok($complained, 'the log says which library is missing');
-is($s->sql("SELECT status FROM goldenarch.health() WHERE component = 'nats'"), 'down', 'health says that the bridge is down');
+is($s->sql("SELECT status FROM goldenarch.health() WHERE component = 'nats'"), 'down',
+	'health says that the bridge is down');
 is($s->postmaster_pid, $postmaster, 'the server stayed up');
 unlike($s->server_log, qr/terminated by signal|PANIC/, 'and nothing crashed');
 done_testing();
