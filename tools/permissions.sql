@@ -27,6 +27,9 @@ WITH RECURSIVE holds(role, ord, permissions, inherits) AS (
 ), named(permission) AS (
 	SELECT DISTINCT p FROM goldenarch.roles, unnest(permissions) p WHERE shipped AND p <> 'system.admin'
 	UNION
+	SELECT unnest('{task.delete,agent.configure,budget.configure,learning.approve,approval.decide,
+		audit.view,audit.redact,sql.run}'::text[])
+	UNION
 	SELECT substring(obj_description(oid, 'pg_proc') FROM 'Permission: ([a-z_]+\.[a-z_]+)\.\s*$')
 	FROM pg_proc WHERE pronamespace = 'goldenarch'::regnamespace
 ), matrix AS (

@@ -40,4 +40,4 @@ COMMENT ON FUNCTION goldenarch.roles_changed() IS
 CREATE OR REPLACE FUNCTION goldenarch.install_finish(fresh boolean) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'ga_install_finish';
 COMMENT ON FUNCTION goldenarch.install_finish(boolean) IS
-'Owners and privileges, at the end of the install script (fresh) and of update scripts. For the extensions scripts only.';
+'Owners and privileges, at the end of the install script (fresh) and of update scripts. For the extensions scripts only. Permission: none.';

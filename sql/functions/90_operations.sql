@@ -31,7 +31,8 @@ COMMENT ON FUNCTION goldenarch.metric_rows() IS
 'The rows of view metrics. For members of pg_monitor, or with the permission. Permission: metrics.view.';
 GRANT EXECUTE ON FUNCTION goldenarch.metric_rows() TO pg_monitor;
 
-CREATE OR REPLACE VIEW goldenarch.metrics WITH (security_invoker = true) AS
+CREATE OR REPLACE VIEW goldenarch.metrics
+    WITH (security_invoker = true, security_barrier = true) AS
 SELECT m.name, m.kind, m.labels, m.value, m.help FROM goldenarch.metric_rows() m;
 COMMENT ON VIEW goldenarch.metrics IS
 'Counters (since server start; zero where goldenarch is not preloaded) and gauges, one sample a row. For members of pg_monitor, or with metrics.view.';

@@ -5,8 +5,10 @@ use strict;
 use warnings;
 use Carp qw(croak);
 use IPC::Run ();
+use Scalar::Util qw(weaken);
 
 my $SECONDS = 60;
+my %open;
 
 sub new
 {
@@ -15,6 +17,8 @@ sub new
 	$self->{timer} = IPC::Run::timer($SECONDS);
 	$self->{run} = IPC::Run::start([ $psql, '-X', '-q', '-A', '-t', '-v', 'VERBOSITY=verbose', '-d', $dsn ],
 		'<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err}, $self->{timer});
+	$open{$self} = $self;
+	weaken($open{$self});
 	$self->query('SELECT 1');
 	return $self;
 }
@@ -57,10 +61,18 @@ sub close
 {
 	my ($self) = @_;
 	my $run = delete $self->{run} or return;
+	delete $open{$self};
 	eval { $self->{in} .= "\\q\n"; $run->pump_nb; $run->finish; 1 } or $run->kill_kill;
 	return;
 }
 
 sub DESTROY { my ($self) = @_; local ($?, $@); return $self->close; }
+
+# What a test leaves open ends before Perl takes IPC::Run apart.
+END
+{
+	local $?;
+	$_->close for grep { defined } values %open;
+}
 
 1;
