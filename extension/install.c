@@ -125,14 +125,13 @@ ga_install_finish(PG_FUNCTION_ARGS)
 	GaCall call;
 	char *owner;
 
+	(void) fcinfo;
 	if (!superuser())
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("install_finish is for the extension's scripts")));
 	ga_enter_unswitched(&call);
 	owner = extension_owner();
-	/* In an update the table is the owner's, with what he hung on it: not to be written as superuser. */
-	if (!PG_ARGISNULL(0) && PG_GETARG_BOOL(0))
-		(void) ga_query(&mark_seeds);
+	(void) ga_query(&mark_seeds);
 	run_all(ga_query(&strip_relations));
 	run_all(ga_query(&strip_functions));
 	run_all(ga_query(&open_functions));
@@ -165,8 +164,8 @@ ga_upgrade_step(PG_FUNCTION_ARGS)
 }
 
 /* What every dump sets before it loads data, and nobody else does by chance. */
-static bool
-restoring(void)
+bool
+ga_restoring(void)
 {
 	const char *path = GetConfigOption("search_path", false, false);
 	const char *row_security = GetConfigOption("row_security", false, false);
@@ -194,7 +193,7 @@ ga_seed_restore(PG_FUNCTION_ARGS)
 	    !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 		                errmsg("seed_restore must be a statement trigger before insert")));
-	if (ga_inside_call() || !restoring())
+	if (ga_inside_call() || !ga_restoring())
 		return PointerGetDatum(NULL);
 	table = NameStr(trigger->tg_relation->rd_rel->relname);
 	ga_enter_as(&call, &ga_system_principal);

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * The table of maintenance jobs, and the function that runs them once: the maintenance worker does
- * the same every goldenarch.maintenance_interval, pg_cron where schedule_maintenance() has
- * registered it.
+ * the same every goldenarch.maintenance_interval, pg_cron where schedule_maintenance() registered it.
  */
 #include "goldenarch/maintenance.h"
 
 #include "utils/builtins.h"
 
+#include "approval.h"
 #include "goldenarch/error.h"
 #include "goldenarch/query.h"
 #include "ground.h"
 
 static const GaMaintenanceJob jobs[] = {
     /* name, function, also when woken */
+    {"expire_approvals", ga_approval_expire, false},
+    {"escalate_approvals", ga_approval_escalate, false},
     {NULL, NULL, false},
 };
 

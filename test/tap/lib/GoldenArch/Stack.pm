@@ -268,13 +268,9 @@ sub destroy
 	return;
 }
 
-sub DESTROY
-{
-	my ($self) = @_;
-	return ${^GLOBAL_PHASE} eq 'DESTRUCT' ? undef : $self->destroy;
-}
+sub DESTROY { my ($self) = @_; return $self->destroy; }
 
-# What a test left behind goes by name, before Perl takes its objects and IPC::Run apart.
+# What a dying test left behind goes by name: objects in globals may already be gone.
 END
 {
 	local $?;
@@ -285,7 +281,7 @@ END
 		{
 			eval { command('tools/service', 'stop', $service, $dir) } if -e "$dir/$service.pid";
 		}
-		eval { command('tools/cluster', $ENV{GA_KEEP} ? 'stop' : 'remove', $name) };
+		eval { command('tools/cluster', 'remove', $name) };
 	}
 }
 

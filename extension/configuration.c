@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * configuration.c: the trail of configuration that a DBA may change by plain UPDATE.
+ *
+ * One audit row a changed row, in the changing transaction: it commits with the change or not at
+ * all. A trigger of ours runs with whatever rights the statement has, so it enters like a function;
+ * unlike one it also runs inside another's restricted operation, since a change must never go
+ * unrecorded. The load of a dump is not a change: rows it puts in place leave no trace.
+ */
+#include "goldenarch/compat.h"
+
+#include "commands/trigger.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/rel.h"
+
+#include "goldenarch/audit.h"
+#include "goldenarch/jsonbuild.h"
+#include "goldenarch/query.h"
+#include "ground.h"
+
+GA_FUNCTION(ga_audit_configuration);
+
+static bool
+is_restore(const TriggerData *trigger)
+{
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		return ga_restoring();
+	/* what seed_restore() clears before the dump's rows come */
+	return TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && ga_inside_call() &&
+	       ga_principal()->kind == GA_SYSTEM;
+}
+
+/* The row as a jsonb object; null for none. */
+static const Jsonb *
+row_as_json(const TriggerData *trigger, HeapTuple tuple)
+{
+	static GaStmt convert = GA_STMT("SELECT $1::pg_catalog.text::pg_catalog.jsonb", TEXTOID);
+	Datum row;
+	Datum text;
+	GaRows rows;
+
+	if (tuple == NULL)
+		return NULL;
+	row = heap_copy_tuple_as_datum(tuple, RelationGetDescr(trigger->tg_relation));
+	text = DirectFunctionCall1(row_to_json, row);
+	rows = ga_query(&convert, ga_datum(text, false));
+	return ga_row_jsonb(&rows, 0, 1);
+}
+
+static void
+record(const TriggerData *trigger, const char *operation, HeapTuple before, HeapTuple after)
+{
+	const char *table = RelationGetRelationName(trigger->tg_relation);
+	GaCall call;
+	GaJson json;
+	const Jsonb *was;
+	const Jsonb *is;
+
+	ga_enter(&call, NULL);
+	was = row_as_json(trigger, before);
+	is = row_as_json(trigger, after);
+	if (was == NULL || is == NULL ||
+	    compareJsonbContainers(&unconstify(Jsonb *, was)->root, &unconstify(Jsonb *, is)->root) !=
+	        0)
+	{
+		ga_json_begin_object(&json);
+		ga_json_text(&json, "operation", operation);
+		if (was != NULL)
+			ga_json_jsonb(&json, "before", was);
+		if (is != NULL)
+			ga_json_jsonb(&json, "after", is);
+		ga_audit("configuration.change", "table", table, ga_json_end(&json));
+	}
+	ga_leave(&call);
+}
+
+Datum
+ga_audit_configuration(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+		                errmsg("audit_configuration must be a trigger after the change")));
+	if (is_restore(trigger))
+		return PointerGetDatum(NULL);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		record(trigger, "update", trigger->tg_trigtuple, trigger->tg_newtuple);
+	else if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		record(trigger, "insert", NULL, trigger->tg_trigtuple);
+	else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		record(trigger, "delete", trigger->tg_trigtuple, NULL);
+	else
+		record(trigger, "truncate", NULL, NULL);
+	return PointerGetDatum(NULL);
+}
