@@ -36,7 +36,8 @@ EXT_SO     := $(B)/goldenarch.so
 BRIDGE_SO  := $(if $(BRIDGE_SRC),$(B)/goldenarch_bridge.so)
 EXECUTOR   := $(if $(EXEC_SRC),$(B)/goldenarch-executor $(B)/sbx-init)
 SCRIPT     := $(B)/goldenarch--$(VERSION).sql
-UPDATES    := $(patsubst sql/delta/%.sql,$(B)/goldenarch--%.sql,$(wildcard sql/delta/*.sql))
+DELTA      ?= sql/delta
+UPDATES    := $(patsubst $(DELTA)/%.sql,$(B)/goldenarch--%.sql,$(wildcard $(DELTA)/*.sql))
 
 .PHONY: all install clean
 all: $(EXT_SO) $(BRIDGE_SO) $(EXECUTOR) $(SCRIPT) $(UPDATES) ## build everything (FLAVOUR=release|debug)
@@ -80,7 +81,7 @@ $(SCRIPT): sql/header.sql $(GROUND_SQL) $(TABLE_SQL) $(FUNC_SQL) sql/finish.sql 
 	  cat sql/finish.sql; } > $@
 
 # Update script A--B: the delta (DDL and rows through upgrade_step) and then the same functions.
-$(UPDATES): $(B)/goldenarch--%.sql: sql/delta/%.sql sql/update_header.sql $(GROUND_SQL) $(FUNC_SQL) sql/update_finish.sql
+$(UPDATES): $(B)/goldenarch--%.sql: $(DELTA)/%.sql sql/update_header.sql $(GROUND_SQL) $(FUNC_SQL) sql/update_finish.sql
 	@mkdir -p $(@D)
 	cat sql/update_header.sql $(GROUND_SQL) $< $(FUNC_SQL) sql/update_finish.sql > $@
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Metrics for SQL and for scrapers: the shared counters, and gauges read from our tables when asked.
+ * Metrics for SQL and for scrapers: the shared counters, and gauges read from tables when asked.
  * A gauge is one fixed statement of indexed reads that gives (labels jsonb, value float8) rows; its
  * label sets are bounded (states, names an operator configured), never a caller's text.
  */

@@ -125,13 +125,14 @@ ga_install_finish(PG_FUNCTION_ARGS)
 	GaCall call;
 	char *owner;
 
-	(void) fcinfo;
 	if (!superuser())
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("install_finish is for the extension's scripts")));
 	ga_enter_unswitched(&call);
 	owner = extension_owner();
-	(void) ga_query(&mark_seeds);
+	/* In an update the table is the owner's, with what he hung on it: not to be written as superuser. */
+	if (!PG_ARGISNULL(0) && PG_GETARG_BOOL(0))
+		(void) ga_query(&mark_seeds);
 	run_all(ga_query(&strip_relations));
 	run_all(ga_query(&strip_functions));
 	run_all(ga_query(&open_functions));

@@ -128,7 +128,7 @@ ga_start_workers(PG_FUNCTION_ARGS)
 			said = "is started by the server (goldenarch.databases)";
 		else if (!present[i])
 		{
-			/* A dynamic worker is gone after a server restart: pg_cron calls this function again. */
+			/* Gone after a server restart: pg_cron calls this function again. */
 			if (!RegisterDynamicBackgroundWorker(&config, &handle))
 				ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				                errmsg("no worker slot is free for \"%s\"", config.bgw_name),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * The table of maintenance jobs, and the function that runs them once: the maintenance worker does
- * the same every goldenarch.maintenance_interval, pg_cron where schedule_maintenance() registered it.
+ * the same every goldenarch.maintenance_interval, pg_cron where schedule_maintenance() has
+ * registered it.
  */
 #include "goldenarch/maintenance.h"
 

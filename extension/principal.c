@@ -50,7 +50,7 @@ set_roles(const char *const *roles, int n)
 		cached.roles[i] = MemoryContextStrdup(cache_context, roles[i]);
 }
 
-/* The mapping of this role, if map_role made one. Read as the system: the caller has no rights yet. */
+/* The mapping of this role, if map_role made one. Read as the system: no rights yet. */
 static bool
 load_mapping(const char *role_name)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Results of SQL functions: one row, or a set in a materialized tuplestore. The row types belong to
- * the bootstrap superuser, so nobody can alter one under a C result; counts are checked all the same.
+ * the bootstrap superuser, so nobody can alter one under a C result; counts are checked anyway.
  */
 #include "goldenarch/query.h"
 

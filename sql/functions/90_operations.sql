@@ -24,7 +24,8 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_schedule_maintenan
 COMMENT ON FUNCTION goldenarch.schedule_maintenance() IS
 'Registers run_maintenance() with pg_cron, every minute, as the caller; without pg_cron in this database the maintenance worker does the same. Says which. Permission: system.admin.';
 
-CREATE OR REPLACE FUNCTION goldenarch.metric_rows(OUT name text, OUT kind text, OUT labels jsonb, OUT value double precision, OUT help text)
+CREATE OR REPLACE FUNCTION goldenarch.metric_rows(
+    OUT name text, OUT kind text, OUT labels jsonb, OUT value double precision, OUT help text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_metric_rows';
 COMMENT ON FUNCTION goldenarch.metric_rows() IS

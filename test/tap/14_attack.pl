@@ -41,7 +41,8 @@ sub powerless
 
 # Immediate triggers, CHECK, default, policy, on the tables that a superuser's call touches.
 $s->sql(<<'SQL', %owner);
-CREATE TRIGGER a_trap BEFORE INSERT ON goldenarch.audit_entries_rows FOR EACH ROW EXECUTE FUNCTION public.spring_trigger('audit');
+CREATE TRIGGER a_trap BEFORE INSERT ON goldenarch.audit_entries_rows FOR EACH ROW
+	EXECUTE FUNCTION public.spring_trigger('audit');
 ALTER TABLE goldenarch.audit_entries ADD CHECK (public.spring('check'));
 ALTER TABLE goldenarch.audit_entries ALTER COLUMN details SET DEFAULT to_jsonb(public.spring('default'));
 CREATE POLICY evil ON goldenarch.roles USING (public.spring('policy'));
@@ -87,9 +88,11 @@ $s->sql('DROP VIEW goldenarch.roles; ALTER TABLE goldenarch.roles_kept RENAME TO
 # Decoys first in the caller's path.
 $s->sql(<<'SQL', %owner);
 CREATE SCHEMA decoy;
-CREATE FUNCTION decoy.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN public.spring('operator'); END $$;
+CREATE FUNCTION decoy.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS
+	$$ BEGIN RETURN public.spring('operator'); END $$;
 CREATE OPERATOR decoy.= (LEFTARG = text, RIGHTARG = text, FUNCTION = decoy.eq);
-CREATE FUNCTION decoy.unnest(text[]) RETURNS SETOF text LANGUAGE sql AS $$ SELECT 'system.admin' WHERE public.spring('unnest') $$;
+CREATE FUNCTION decoy.unnest(text[]) RETURNS SETOF text LANGUAGE sql AS
+	$$ SELECT 'system.admin' WHERE public.spring('unnest') $$;
 CREATE FUNCTION decoy.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT 'epoch'::timestamptz WHERE public.spring('now') $$;
 GRANT USAGE ON SCHEMA decoy TO PUBLIC;
 DELETE FROM public.ran_as;
@@ -101,7 +104,8 @@ powerless('search_path');
 
 # Nulls everywhere: each function, every argument null, as superuser and as nobody.
 my $functions = $s->sql(<<'SQL');
-SELECT p.proname || '(' || COALESCE((SELECT string_agg('NULL::' || t::regtype, ', ' ORDER BY o) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY u(t, o)), '') || ')'
+SELECT p.proname || '(' || COALESCE((SELECT string_agg('NULL::' || t::regtype, ', ' ORDER BY o)
+	FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY u(t, o)), '') || ')'
 FROM pg_proc p WHERE p.pronamespace = 'goldenarch'::regnamespace AND p.prorettype <> 'trigger'::regtype
 	AND p.proname NOT IN ('breaker_reset_all', 'repair_grants', 'logout') ORDER BY 1
 SQL
@@ -126,7 +130,8 @@ for my $user ('postgres', 'nobody_special')
 my $columns = $s->sql(<<'SQL');
 SELECT format('%I %I', c.relname, a.attname) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.relnamespace = 'goldenarch'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0
-	AND NOT a.attisdropped AND a.atttypid IN ('text'::regtype, 'bigint'::regtype, 'bytea'::regtype, 'jsonb'::regtype) AND a.attname <> 'tenant'
+	AND NOT a.attisdropped AND a.attname <> 'tenant'
+	AND a.atttypid IN ('text'::regtype, 'bigint'::regtype, 'bytea'::regtype, 'jsonb'::regtype)
 ORDER BY 1
 SQL
 my @calls = (
@@ -140,7 +145,8 @@ for my $column (split /\n/, $columns)
 {
 	my ($table, $name) = split / /, $column;
 	$session->query('BEGIN');
-	$session->query("ALTER TABLE goldenarch.$table ALTER COLUMN $name DROP DEFAULT, ALTER COLUMN $name TYPE point USING point(1, 2)");
+	$session->query("ALTER TABLE goldenarch.$table ALTER COLUMN $name DROP DEFAULT,
+		ALTER COLUMN $name TYPE point USING point(1, 2)");
 	next if $session->error;
 	$altered++;
 	$session->query("SAVEPOINT a; $_; ROLLBACK TO a") for @calls;

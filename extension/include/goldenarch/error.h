@@ -31,7 +31,7 @@ extern int32 ga_arg_int4(FunctionCallInfo fcinfo, int n, const char *name, int32
 extern bool ga_arg_bool(FunctionCallInfo fcinfo, int n, const char *name);
 /* Microseconds of an interval without months that is > 0 (or >= 0 when zero is allowed). */
 extern int64 ga_arg_interval_us(FunctionCallInfo fcinfo, int n, const char *name, bool zero_ok);
-/* Elements of a text[] without nulls or empty strings; a null array is an error unless null_ok (count 0). */
+/* Elements of a text[] without nulls or empty strings; a null array only where null_ok. */
 extern char **ga_arg_text_array(FunctionCallInfo fcinfo, int n, const char *name, bool null_ok,
                                 int *count);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * What health() says: one row a component, in the order of the table in health.c. A check runs
- * inside ga_enter as GA_SYSTEM, reads shared state or a table, and never waits for anything outside.
+ * inside ga_enter as GA_SYSTEM, reads shared state or a table, and never waits for anything else.
  */
 #ifndef GOLDENARCH_HEALTH_H
 #define GOLDENARCH_HEALTH_H

@@ -46,7 +46,7 @@ extern GA_EXPORT void ga_json_end_array(GaJson *json);
 /* One flat object of text members: ga_json_pairs("role", role, "reason", reason, NULL). */
 extern GA_EXPORT Jsonb *ga_json_pairs(const char *first_key, ...);
 
-/* Member of a jsonb object as text (strings unquoted, others rendered); null where absent or null. */
+/* A member of an object as text (strings unquoted, others rendered); null where absent or null. */
 extern GA_EXPORT char *ga_json_get_text(const Jsonb *object, const char *key);
 
 #endif

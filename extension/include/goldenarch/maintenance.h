@@ -2,8 +2,8 @@
 /*
  * What run_maintenance() and the maintenance worker do: a table of jobs in maintenance.c, each
  * idempotent, each in a transaction (worker) or subtransaction (function) of its own, run inside
- * ga_enter as GA_SYSTEM. A job does a bounded batch (GA_MAINTENANCE_BATCH rows) and returns how many
- * rows it touched.
+ * ga_enter as GA_SYSTEM. A job does a bounded batch (GA_MAINTENANCE_BATCH rows) and returns how
+ * many rows it touched.
  */
 #ifndef GOLDENARCH_MAINTENANCE_H
 #define GOLDENARCH_MAINTENANCE_H

@@ -36,7 +36,7 @@ typedef struct GaPrincipal
 } GaPrincipal;
 
 /*
- * The principal of the running call: the pinned one inside ga_enter()/ga_leave(), else computed now.
+ * The principal of the running call: the pinned one inside ga_enter(), else computed now.
  * Owned by the identity module; valid until the end of the statement.
  */
 extern GA_EXPORT const GaPrincipal *ga_principal(void);
@@ -52,7 +52,7 @@ extern const char *ga_tenant_floor(const GaPrincipal *who);
 extern const char *ga_tenant_ceiling(const GaPrincipal *who);
 /* True when the principal may act on rows of this tenant. */
 extern bool ga_tenant_visible(const GaPrincipal *who, const char *tenant);
-/* The tenant a new row gets when the caller names one (null: its own): 22023/42501 rules in one place. */
+/* The tenant of a new row when the caller names one (null: its own); 22023, 42501. */
 extern const char *ga_tenant_for_new_row(const GaPrincipal *who, const char *named);
 
 #endif

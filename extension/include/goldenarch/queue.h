@@ -24,7 +24,7 @@ typedef enum GaWorker
 	GA_WORKER_COUNT
 } GaWorker;
 
-/* From a function: when (and if) the transaction commits. A rolled-back savepoint may still wake. */
+/* When (and if) the transaction commits. A rolled-back savepoint may still wake. */
 extern GA_EXPORT void ga_wake_at_commit(GaWorker worker);
 /* At once. */
 extern GA_EXPORT void ga_wake(GaWorker worker);

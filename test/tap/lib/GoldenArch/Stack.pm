@@ -268,9 +268,13 @@ sub destroy
 	return;
 }
 
-sub DESTROY { my ($self) = @_; return $self->destroy; }
+sub DESTROY
+{
+	my ($self) = @_;
+	return ${^GLOBAL_PHASE} eq 'DESTRUCT' ? undef : $self->destroy;
+}
 
-# What a dying test left behind goes by name: objects in globals may already be gone.
+# What a test left behind goes by name, before Perl takes its objects and IPC::Run apart.
 END
 {
 	local $?;
@@ -281,7 +285,7 @@ END
 		{
 			eval { command('tools/service', 'stop', $service, $dir) } if -e "$dir/$service.pid";
 		}
-		eval { command('tools/cluster', 'remove', $name) };
+		eval { command('tools/cluster', $ENV{GA_KEEP} ? 'stop' : 'remove', $name) };
 	}
 }
 
