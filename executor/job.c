@@ -114,7 +114,7 @@ ga_job_new(const GaClaim *claim)
 	add_frame(job, GA_WIRE_GO, "", 0);
 	job->started = ga_now_ms();
 	if (!good)
-		ga_job_end(job, NULL, GA_COUNT_LOST, "the executor was handed a job it cannot read");
+		ga_job_end(job, NULL, GA_JOB_LOST, "the executor was handed a job it cannot read");
 	return job;
 }
 
@@ -130,29 +130,13 @@ ga_job_free(GaJob *job)
 const char *
 ga_job_status(const GaJob *job)
 {
-	switch (job->outcome)
-	{
-		case GA_COUNT_SUCCEEDED:
-			return "succeeded";
-		case GA_COUNT_FAILED:
-			return "failed";
-		case GA_COUNT_TIMED_OUT:
-			return "timed_out";
-		case GA_COUNT_OOM_KILLED:
-			return "oom_killed";
-		case GA_COUNT_OUTPUT_LIMIT:
-			return "output_limit";
-		case GA_COUNT_CANCELLED:
-			return "cancelled";
-		default:
-			return "lost";
-	}
+	return ga_fsm_state_name(GA_MACHINE_JOB, (int) job->outcome);
 }
 
 void
-ga_job_end(GaJob *job, GaSandbox *box, GaCounter outcome, const char *error)
+ga_job_end(GaJob *job, GaSandbox *box, GaJobState outcome, const char *error)
 {
-	job->state = GA_JOB_ENDED;
+	job->phase = GA_PHASE_ENDED;
 	job->outcome = outcome;
 	job->wall_ms = ga_now_ms() - job->started;
 	if (error != NULL)
@@ -179,11 +163,11 @@ judge_exit(GaJob *job, GaSandbox *box)
 	job->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 	job->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	if (!clean && box->usage.oom_kills > 0)
-		ga_job_end(job, box, GA_COUNT_OOM_KILLED, "the job used more memory than its limit");
+		ga_job_end(job, box, GA_JOB_OOM_KILLED, "the job used more memory than its limit");
 	else if (clean && box->fault[0] == '\0')
-		ga_job_end(job, box, GA_COUNT_SUCCEEDED, NULL);
+		ga_job_end(job, box, GA_JOB_SUCCEEDED, NULL);
 	else
-		ga_job_end(job, box, GA_COUNT_FAILED, box->fault[0] != '\0' ? box->fault : NULL);
+		ga_job_end(job, box, GA_JOB_FAILED, box->fault[0] != '\0' ? box->fault : NULL);
 }
 
 void
@@ -199,13 +183,13 @@ ga_job_judge(GaJob *job, GaSandbox *box, const char *state_dir)
 	}
 	ga_path(path, "%s/log/%s.panic", state_dir, box->id);
 	if (box->usage.oom_kills > 0)
-		ga_job_end(job, box, GA_COUNT_OOM_KILLED, "the job used more memory than its limit");
+		ga_job_end(job, box, GA_JOB_OOM_KILLED, "the job used more memory than its limit");
 	else if (stat(path, &panic) == 0 && panic.st_size > 0)
-		ga_job_end(job, box, GA_COUNT_LOST, "the sandbox crashed under the job");
+		ga_job_end(job, box, GA_JOB_LOST, "the sandbox crashed under the job");
 	else
 	{
 		snprintf(error, sizeof(error), "the sandbox ended without a result%s%.300s",
 		         box->tail[0] != '\0' ? ": " : "", box->tail);
-		ga_job_end(job, box, GA_COUNT_LOST, error);
+		ga_job_end(job, box, GA_JOB_LOST, error);
 	}
 }

@@ -6,17 +6,17 @@
 #include "metrics.h"
 #include "sandbox.h"
 
-typedef enum GaJobState
+typedef enum GaJobPhase
 {
-	GA_JOB_WAITING, /* claimed; its sandbox is not up yet */
-	GA_JOB_RUNNING,
-	GA_JOB_ENDED,  /* has a result that the database has not taken yet */
-	GA_JOB_RELEASE /* goes back to the queue, not run to its end */
-} GaJobState;
+	GA_PHASE_WAITING, /* claimed; its sandbox is not up yet */
+	GA_PHASE_RUNNING,
+	GA_PHASE_ENDED,  /* has a result that the database has not taken yet */
+	GA_PHASE_RELEASE /* goes back to the queue, not run to its end */
+} GaJobPhase;
 
 typedef struct GaJob
 {
-	GaJobState state;
+	GaJobPhase phase;
 	char id[40];
 	char token[24];
 	char rootfs[80];
@@ -28,7 +28,7 @@ typedef struct GaJob
 	bool revoked;    /* cancelled, or no longer ours */
 
 	/* the result */
-	GaCounter outcome;
+	GaJobState outcome;
 	bool has_exit_code;
 	bool has_signal;
 	int exit_code;
@@ -64,7 +64,7 @@ GaJob *ga_job_new(const GaClaim *claim);
 void ga_job_free(GaJob *job);
 const char *ga_job_status(const GaJob *job);
 /* Fix the outcome and take the output over from the sandbox. */
-void ga_job_end(GaJob *job, GaSandbox *box, GaCounter outcome, const char *error);
+void ga_job_end(GaJob *job, GaSandbox *box, GaJobState outcome, const char *error);
 /* The sandbox said how the job ended, or died without saying so: decide which it was. */
 void ga_job_judge(GaJob *job, GaSandbox *box, const char *state_dir);
 

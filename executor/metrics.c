@@ -14,26 +14,18 @@
 
 #include "metrics.h"
 
-static const char *const outcomes[] = {[GA_COUNT_SUCCEEDED] = "succeeded",
-                                       [GA_COUNT_FAILED] = "failed",
-                                       [GA_COUNT_TIMED_OUT] = "timed_out",
-                                       [GA_COUNT_OOM_KILLED] = "oom_killed",
-                                       [GA_COUNT_OUTPUT_LIMIT] = "output_limit",
-                                       [GA_COUNT_CANCELLED] = "cancelled",
-                                       [GA_COUNT_LOST] = "lost",
-                                       [GA_COUNT_RELEASED] = "released",
-                                       [GA_COUNT_REVOKED] = "revoked"};
-
 static const struct
 {
-	GaCounter counter;
+	GaTally counter;
 	const char *name;
 	const char *help;
 } plain[] = {
-    {GA_COUNT_CLAIMED, "claimed", "Jobs claimed."},
-    {GA_COUNT_STALE_FINISH, "stale_finishes", "Results refused because the lease had passed on."},
-    {GA_COUNT_WARM_FAILURES, "warm_failures", "Sandboxes that did not start."},
-    {GA_COUNT_RECONNECTS, "reconnects", "Times the database was lost and found again."}};
+    {GA_TALLY_CLAIMED, "claimed", "Jobs claimed."},
+    {GA_TALLY_RELEASED, "released", "Jobs given back unfinished."},
+    {GA_TALLY_REVOKED, "fenced", "Jobs stopped because their lease could not be renewed."},
+    {GA_TALLY_STALE_FINISH, "stale_finishes", "Results refused because the lease had passed on."},
+    {GA_TALLY_WARM_FAILURES, "warm_failures", "Sandboxes that did not start."},
+    {GA_TALLY_RECONNECTS, "reconnects", "Times the database was lost and found again."}};
 
 bool
 ga_metrics_open(GaMetrics *metrics, int port, char *why)
@@ -79,9 +71,9 @@ page(const GaMetrics *metrics, char *text, size_t room)
 		        (unsigned long long) metrics->counters[plain[i].counter]);
 	fprintf(out, "# TYPE goldenarch_executor_jobs counter\n"
 	             "# HELP goldenarch_executor_jobs Jobs ended here, by outcome.\n");
-	for (int i = GA_COUNT_SUCCEEDED; i <= GA_COUNT_REVOKED; i++)
-		fprintf(out, "goldenarch_executor_jobs_total{outcome=\"%s\"} %llu\n", outcomes[i],
-		        (unsigned long long) metrics->counters[i]);
+	for (int i = GA_JOB_SUCCEEDED; i <= GA_JOB_LOST; i++)
+		fprintf(out, "goldenarch_executor_jobs_total{outcome=\"%s\"} %llu\n",
+		        ga_fsm_state_name(GA_MACHINE_JOB, i), (unsigned long long) metrics->outcomes[i]);
 	fprintf(out, "# EOF\n");
 	length = ftell(out);
 	fclose(out);

@@ -5,29 +5,24 @@
 
 #include <poll.h>
 
+#include "fsm.h"
 #include "sys.h"
 
-typedef enum GaCounter
+typedef enum GaTally
 {
-	GA_COUNT_CLAIMED,
-	GA_COUNT_SUCCEEDED,
-	GA_COUNT_FAILED,
-	GA_COUNT_TIMED_OUT,
-	GA_COUNT_OOM_KILLED,
-	GA_COUNT_OUTPUT_LIMIT,
-	GA_COUNT_CANCELLED,
-	GA_COUNT_LOST,
-	GA_COUNT_RELEASED,
-	GA_COUNT_REVOKED,
-	GA_COUNT_STALE_FINISH,
-	GA_COUNT_WARM_FAILURES,
-	GA_COUNT_RECONNECTS,
-	GA_COUNTERS
-} GaCounter;
+	GA_TALLY_CLAIMED,
+	GA_TALLY_RELEASED,
+	GA_TALLY_REVOKED,
+	GA_TALLY_STALE_FINISH,
+	GA_TALLY_WARM_FAILURES,
+	GA_TALLY_RECONNECTS,
+	GA_TALLIES
+} GaTally;
 
 typedef struct GaMetrics
 {
-	uint64_t counters[GA_COUNTERS];
+	uint64_t counters[GA_TALLIES];
+	uint64_t outcomes[GA_JOB_LOST + 1]; /* by state of the job machine */
 	int listener;
 	int ready;
 	int busy;

@@ -12,13 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backoff.h"
 #include "pg.h"
 
 #define STATEMENT_MS 10000
 #define CLAIM_MS 1000
 #define HEARTBEAT_MS 1000
 #define FENCE_MS 20000
-#define RETRY_MAX_MS 8000
+#define RETRY_MIN_MS 250
+#define RETRY_MAX_MS 5000
 
 void
 ga_pg_init(GaPg *pg, const GaOptions *options)
@@ -31,7 +33,6 @@ ga_pg_init(GaPg *pg, const GaOptions *options)
 static void
 lost(GaPg *pg, const char *why)
 {
-	int64_t pause = 250;
 	char error[GA_WHY_MAX];
 
 	/* libpq ends its messages with a newline */
@@ -42,10 +43,9 @@ lost(GaPg *pg, const char *why)
 	snprintf(pg->last_error, sizeof(pg->last_error), "%s", error);
 	PQfinish(pg->conn);
 	pg->conn = NULL;
-	for (int i = 0; i < pg->failures && pause < RETRY_MAX_MS; i++)
-		pause *= 2;
-	/* a little disorder, so that many executors do not come back in step */
-	pg->retry_at = ga_now_ms() + pause + random() % 250;
+	/* some disorder, so that many executors do not come back in step */
+	pg->retry_at = ga_now_ms() + 100 +
+	               ga_backoff(pg->failures, RETRY_MIN_MS, RETRY_MAX_MS, (uint64_t) random());
 	pg->failures++;
 	pg->state = GA_PG_DOWN;
 	pg->asked = GA_ASK_NOTHING;
@@ -79,7 +79,7 @@ connect_step(GaPg *pg, GaPool *pool)
 		PQsetnonblocking(pg->conn, 1);
 		pg->state = GA_PG_IDLE;
 		if (pg->last_error[0] != '\0')
-			pool->metrics.counters[GA_COUNT_RECONNECTS]++;
+			pool->metrics.counters[GA_TALLY_RECONNECTS]++;
 	}
 }
 
@@ -218,10 +218,10 @@ ask_claim(GaPg *pg, int wanted)
 }
 
 static GaJob *
-job_in(const GaPool *pool, GaJobState state)
+job_in(const GaPool *pool, GaJobPhase phase)
 {
 	for (int i = 0; i < pool->count; i++)
-		if (pool->slots[i].job != NULL && pool->slots[i].job->state == state)
+		if (pool->slots[i].job != NULL && pool->slots[i].job->phase == phase)
 			return pool->slots[i].job;
 	return NULL;
 }
@@ -236,9 +236,9 @@ ask_next(GaPg *pg, GaPool *pool)
 
 	if (!pg->registered)
 		ask_listen(pg);
-	else if ((job = job_in(pool, GA_JOB_ENDED)) != NULL)
+	else if ((job = job_in(pool, GA_PHASE_ENDED)) != NULL)
 		ask_finish(pg, job);
-	else if ((job = job_in(pool, GA_JOB_RELEASE)) != NULL)
+	else if ((job = job_in(pool, GA_PHASE_RELEASE)) != NULL)
 		ask_release(pg, job);
 	else if (now >= pg->heartbeat_at)
 		ask_heartbeat(pg, pool);
@@ -305,10 +305,10 @@ static void
 take_finish(const PGresult *result, GaPool *pool, GaJob *job)
 {
 	if (strcmp(text_of(result, 0, 0), "t") == 0)
-		pool->metrics.counters[job->outcome]++;
+		pool->metrics.outcomes[job->outcome]++;
 	else
 	{
-		pool->metrics.counters[GA_COUNT_STALE_FINISH]++;
+		pool->metrics.counters[GA_TALLY_STALE_FINISH]++;
 		ga_log("job %s: its result came too late and was dropped", job->id);
 	}
 	ga_pool_forget(pool, job);
@@ -359,7 +359,7 @@ take_answer(const PGresult *result, GaPg *pg, GaPool *pool)
 			take_finish(result, pool, pg->subject);
 			break;
 		case GA_ASK_RELEASE:
-			pool->metrics.counters[GA_COUNT_RELEASED]++;
+			pool->metrics.counters[GA_TALLY_RELEASED]++;
 			ga_pool_forget(pool, pg->subject);
 			break;
 		case GA_ASK_CLAIM:
@@ -419,7 +419,7 @@ take_input(GaPg *pg, GaPool *pool)
 static bool
 holds_jobs(const GaPool *pool)
 {
-	return job_in(pool, GA_JOB_WAITING) != NULL || job_in(pool, GA_JOB_RUNNING) != NULL;
+	return job_in(pool, GA_PHASE_WAITING) != NULL || job_in(pool, GA_PHASE_RUNNING) != NULL;
 }
 
 void

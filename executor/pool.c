@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backoff.h"
 #include "bundle.h"
 #include "pool.h"
 
@@ -49,7 +50,7 @@ ga_pool_free_slots(const GaPool *pool)
 void
 ga_pool_give(GaPool *pool, GaJob *job)
 {
-	pool->metrics.counters[GA_COUNT_CLAIMED]++;
+	pool->metrics.counters[GA_TALLY_CLAIMED]++;
 	for (int i = 0; i < pool->count; i++)
 	{
 		if (!is_free(&pool->slots[i]))
@@ -65,24 +66,20 @@ ga_pool_give(GaPool *pool, GaJob *job)
 static void
 warm_failed(GaPool *pool, GaSlot *slot, const char *why)
 {
-	int64_t pause = 250;
-
-	pool->metrics.counters[GA_COUNT_WARM_FAILURES]++;
+	pool->metrics.counters[GA_TALLY_WARM_FAILURES]++;
 	ga_log("a sandbox did not start: %s", why);
-	for (int i = 0; i < slot->failures && pause < BACKOFF_MAX_MS; i++)
-		pause *= 2;
+	slot->not_before = ga_now_ms() + ga_backoff_ceiling(slot->failures, 250, BACKOFF_MAX_MS);
 	slot->failures++;
-	slot->not_before = ga_now_ms() + pause;
-	if (slot->job != NULL && slot->job->state == GA_JOB_WAITING &&
+	if (slot->job != NULL && slot->job->phase == GA_PHASE_WAITING &&
 	    slot->failures >= MAX_WARM_FAILURES)
-		ga_job_end(slot->job, NULL, GA_COUNT_LOST, why);
+		ga_job_end(slot->job, NULL, GA_JOB_LOST, why);
 }
 
 static void
 start_sandbox(GaPool *pool, GaSlot *slot)
 {
 	char why[GA_WHY_MAX];
-	bool waiting = slot->job != NULL && slot->job->state == GA_JOB_WAITING;
+	bool waiting = slot->job != NULL && slot->job->phase == GA_PHASE_WAITING;
 
 	if (pool->draining || ga_now_ms() < slot->not_before)
 		return;
@@ -119,7 +116,7 @@ dispatch(GaPool *pool, GaSlot *slot)
 
 	if (!ga_cgroup_limit(&pool->host.groups, slot->box.id, &job->limits, why))
 	{
-		ga_job_end(job, NULL, GA_COUNT_LOST, why);
+		ga_job_end(job, NULL, GA_JOB_LOST, why);
 		ga_sandbox_stop(&pool->host, &slot->box, false);
 		return;
 	}
@@ -127,7 +124,7 @@ dispatch(GaPool *pool, GaSlot *slot)
 	ga_buffer_free(&slot->box.outgoing);
 	slot->box.outgoing = job->frames;
 	memset(&job->frames, 0, sizeof(job->frames));
-	job->state = GA_JOB_RUNNING;
+	job->phase = GA_PHASE_RUNNING;
 	job->started = ga_now_ms();
 	ga_sandbox_write(&slot->box);
 }
@@ -142,7 +139,7 @@ step_ready(GaPool *pool, GaSlot *slot)
 	if (box->output < 0 || box->pid == 0 || box->broken || pool->draining ||
 	    ga_now_ms() - box->since > STALE_MS)
 		ga_sandbox_stop(&pool->host, box, true);
-	else if (job != NULL && job->state == GA_JOB_WAITING)
+	else if (job != NULL && job->phase == GA_PHASE_WAITING)
 	{
 		if (strcmp(box->rootfs, job->rootfs) == 0)
 			dispatch(pool, slot);
@@ -165,15 +162,15 @@ step_busy(GaPool *pool, GaSlot *slot)
 	if (!box->exited)
 		ga_sandbox_measure(host, box);
 	if (job->revoked && !box->exited)
-		ga_job_end(job, box, GA_COUNT_CANCELLED, NULL);
+		ga_job_end(job, box, GA_JOB_CANCELLED, NULL);
 	else if (box->written > GA_OUTPUT_FLOOD)
-		ga_job_end(job, box, GA_COUNT_OUTPUT_LIMIT, "the job wrote more than 8 MiB");
+		ga_job_end(job, box, GA_JOB_OUTPUT_LIMIT, "the job wrote more than 8 MiB");
 	else if (box->exited)
 		ga_job_judge(job, box, host->options->state_dir);
 	else if (ga_now_ms() - job->started >= job->timeout_ms)
-		ga_job_end(job, box, GA_COUNT_TIMED_OUT, "the job ran into its time limit");
+		ga_job_end(job, box, GA_JOB_TIMED_OUT, "the job ran into its time limit");
 	else if (box->broken)
-		ga_job_end(job, box, GA_COUNT_LOST, "the job broke the sandbox's protocol");
+		ga_job_end(job, box, GA_JOB_LOST, "the job broke the sandbox's protocol");
 	else if (box->output < 0)
 		ga_job_judge(job, box, host->options->state_dir);
 	else
@@ -199,8 +196,8 @@ ga_pool_step(GaPool *pool)
 			step_ready(pool, slot);
 		if (slot->box.state == GA_SANDBOX_BUSY)
 			step_busy(pool, slot);
-		if (slot->job != NULL && slot->job->state == GA_JOB_WAITING && slot->job->revoked)
-			ga_job_end(slot->job, NULL, GA_COUNT_CANCELLED, NULL);
+		if (slot->job != NULL && slot->job->phase == GA_PHASE_WAITING && slot->job->revoked)
+			ga_job_end(slot->job, NULL, GA_JOB_CANCELLED, NULL);
 		pool->metrics.ready += is_free(slot);
 		pool->metrics.busy += slot->job != NULL;
 	}
@@ -255,9 +252,9 @@ ga_pool_release_jobs(GaPool *pool)
 	{
 		GaSlot *slot = &pool->slots[i];
 
-		if (slot->job == NULL || slot->job->state >= GA_JOB_ENDED)
+		if (slot->job == NULL || slot->job->phase >= GA_PHASE_ENDED)
 			continue;
-		slot->job->state = GA_JOB_RELEASE;
+		slot->job->phase = GA_PHASE_RELEASE;
 		if (slot->box.state == GA_SANDBOX_BUSY)
 			ga_sandbox_stop(&pool->host, &slot->box, false);
 	}
@@ -270,10 +267,10 @@ ga_pool_fence(GaPool *pool)
 	{
 		GaSlot *slot = &pool->slots[i];
 
-		if (slot->job == NULL || slot->job->state >= GA_JOB_ENDED)
+		if (slot->job == NULL || slot->job->phase >= GA_PHASE_ENDED)
 			continue;
 		ga_log("job %s stopped: its lease could not be renewed", slot->job->id);
-		pool->metrics.counters[GA_COUNT_REVOKED]++;
+		pool->metrics.counters[GA_TALLY_REVOKED]++;
 		if (slot->box.state == GA_SANDBOX_BUSY)
 			ga_sandbox_stop(&pool->host, &slot->box, false);
 		ga_pool_forget(pool, slot->job);

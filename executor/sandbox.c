@@ -100,7 +100,7 @@ reset(GaSandbox *box)
 	ga_buffer_free(&box->outgoing);
 	ga_buffer_free(&box->out);
 	ga_buffer_free(&box->err);
-	free(box->body);
+	free(box->payload);
 	memset(box, 0, sizeof(*box));
 	box->input = box->output = box->diagnostics = -1;
 }
@@ -116,6 +116,9 @@ ga_sandbox_start(const GaHost *host, GaSandbox *box, const char *rootfs, char *w
 	reset(box);
 	snprintf(box->id, sizeof(box->id), "ga-%d-%lu", (int) getpid(), ++sequence);
 	snprintf(box->rootfs, sizeof(box->rootfs), "%s", rootfs);
+	box->payload = ga_alloc(GA_FRAME_PAYLOAD_MAX_BYTES);
+	ga_frame_parser_init(&box->parser, GA_FRAMES_FROM_INIT, box->payload,
+	                     GA_FRAME_PAYLOAD_MAX_BYTES);
 	if (!ga_bundle_prepare(host->options, rootfs, bundle, why) ||
 	    !ga_cgroup_make(&host->groups, box->id, why))
 		return false;
@@ -161,10 +164,9 @@ ga_sandbox_frame(GaSandbox *box, char type, const void *data, size_t length)
 	do
 	{
 		uint32_t part = length > GA_WIRE_MAX ? GA_WIRE_MAX : (uint32_t) length;
-		char header[GA_WIRE_HEADER];
+		uint8_t header[GA_FRAME_HEADER_BYTES];
 
-		header[0] = type;
-		memcpy(header + 1, &part, sizeof(part));
+		ga_frame_header(type, part, header);
 		ga_buffer_add(&box->outgoing, header, sizeof(header));
 		ga_buffer_add(&box->outgoing, at, part);
 		at += part;
@@ -237,28 +239,17 @@ take_frame(const GaHost *host, GaSandbox *box, char type, const char *data, uint
 		box->broken = true;
 }
 
-/* One step of the frame parser: false when there is no more to read for now. */
+/* Read and parse one chunk: false when there is no more to read for now. */
 static bool
 read_some(const GaHost *host, GaSandbox *box)
 {
-	uint32_t length = 0;
-	ssize_t got;
+	static uint8_t chunk[GA_FRAME_PAYLOAD_MAX_BYTES];
+	const uint8_t *at = chunk;
+	ssize_t got = read(box->output, chunk, sizeof(chunk));
+	GaFrameStatus status = GA_FRAME_MORE;
+	size_t left;
+	GaFrame frame;
 
-	if (box->header_have < GA_WIRE_HEADER)
-	{
-		got = read(box->output, box->header + box->header_have, GA_WIRE_HEADER - box->header_have);
-		if (got > 0)
-			box->header_have += (size_t) got;
-	}
-	else
-	{
-		memcpy(&length, box->header + 1, sizeof(length));
-		if (box->body == NULL)
-			box->body = ga_alloc(GA_WIRE_MAX + 1);
-		got = read(box->output, box->body + box->body_have, length - box->body_have);
-		if (got > 0)
-			box->body_have += (size_t) got;
-	}
 	if (got < 0)
 		return errno == EINTR;
 	if (got == 0)
@@ -266,16 +257,12 @@ read_some(const GaHost *host, GaSandbox *box)
 		close_fd(&box->output);
 		return false;
 	}
-	if (box->header_have < GA_WIRE_HEADER)
-		return true;
-	memcpy(&length, box->header + 1, sizeof(length));
-	if (length > GA_WIRE_MAX)
+	left = (size_t) got;
+	while (!box->broken &&
+	       (status = ga_frame_feed(&box->parser, &at, &left, &frame)) == GA_FRAME_READY)
+		take_frame(host, box, frame.type, (const char *) frame.payload, frame.bytes);
+	if (status > GA_FRAME_READY)
 		box->broken = true;
-	else if (box->body_have == length)
-	{
-		take_frame(host, box, box->header[0], box->body != NULL ? box->body : "", length);
-		box->header_have = box->body_have = 0;
-	}
 	return !box->broken;
 }
 
@@ -303,7 +290,7 @@ read_diagnostics(GaSandbox *box)
 void
 ga_sandbox_read(const GaHost *host, GaSandbox *box)
 {
-	int steps = 256;
+	int steps = 64;
 
 	/* the bound keeps one flooding job from starving the loop, and with it every time limit */
 	while (box->output >= 0 && steps-- > 0 && read_some(host, box))

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "cgroup.h"
+#include "frame.h"
 #include "options.h"
 #include "wire.h"
 
@@ -34,10 +35,8 @@ typedef struct GaSandbox
 	int ladder;    /* how far the taking down has gone */
 	GaBuffer outgoing;
 	size_t sent;
-	char header[GA_WIRE_HEADER];
-	size_t header_have;
-	char *body;
-	size_t body_have;
+	GaFrameParser parser;
+	uint8_t *payload;
 	GaBuffer out;
 	GaBuffer err;
 	int64_t written;

@@ -9,7 +9,7 @@
 static bool
 known_type(GaFrameDirection direction, char type)
 {
-	const char *types = direction == GA_FRAMES_TO_INIT ? "JSZ" : "RoeaX";
+	const char *types = direction == GA_FRAMES_TO_INIT ? "LAFDIZP" : "RoeEX";
 
 	return type != '\0' && strchr(types, type) != NULL;
 }
@@ -19,19 +19,21 @@ order_ok(GaFrameDirection direction, char last, char type)
 {
 	if (direction == GA_FRAMES_TO_INIT)
 	{
-		if (type == 'J')
-			return last == '\0' || last == 'J';
-		return last == 'J' || last == 'S';
+		if (type == 'L' || type == 'P')
+			return last == '\0';
+		if (type == 'D')
+			return last == 'F' || last == 'D';
+		return last != '\0';
 	}
 	if (type == 'R')
 		return last == '\0';
 	return last != '\0' && last != 'X';
 }
 
-static char
-final_type(GaFrameDirection direction)
+static bool
+final_type(GaFrameDirection direction, char type)
 {
-	return direction == GA_FRAMES_TO_INIT ? 'Z' : 'X';
+	return direction == GA_FRAMES_TO_INIT ? type == 'Z' || type == 'P' : type == 'X';
 }
 
 void
@@ -76,7 +78,7 @@ ga_frame_feed(GaFrameParser *parser, const uint8_t **input, size_t *bytes, GaFra
 			if (*bytes == 0)
 				return GA_FRAME_MORE;
 			/* after the last frame not even half a header may come */
-			if (parser->last_type == final_type(parser->direction))
+			if (final_type(parser->direction, parser->last_type))
 			{
 				parser->broken = GA_FRAME_BAD_ORDER;
 				break;
@@ -111,7 +113,7 @@ bool
 ga_frame_finished(const GaFrameParser *parser)
 {
 	return parser->broken == GA_FRAME_MORE && parser->header_have == 0 &&
-	       parser->last_type == final_type(parser->direction);
+	       final_type(parser->direction, parser->last_type);
 }
 
 bool

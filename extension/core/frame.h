@@ -4,8 +4,10 @@
  * 64 KiB), payload. Bytes from a sandbox are hostile: the parser is incremental, keeps to the
  * caller's buffer, knows the order of each direction, and stays broken once it broke.
  *
- * to init:   J+ (the job; long ones in several frames) S* (stdin) Z (end)
- * from init: R (ready) then o | e | a in any order, then X (wait status), then nothing
+ * to init:   L (limits) then A (an argument) | F (a file's name) D* (its bytes) | I (stdin) in any
+ *            order, then Z (go); or P (probe) alone
+ * from init: R (ready) then o | e | E (output, errors, a fault) in any order, then X (wait status),
+ *            then nothing
  */
 #ifndef GA_FRAME_H
 #define GA_FRAME_H

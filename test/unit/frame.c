@@ -60,9 +60,12 @@ test_good(void)
 	}
 	CHECK_INT(run(GA_FRAMES_FROM_INIT, n - 1, 100, log, &finished), GA_FRAME_MORE);
 	CHECK(!finished);
-	n = put(put(put(put(0, 'J', "x", 1), 'J', "y", 1), 'S', "z", 1), 'Z', NULL, 0);
+	n = put(put(put(0, 'L', "x", 1), 'F', "y", 1), 'D', "z", 1);
+	n = put(put(put(put(n, 'D', NULL, 0), 'A', "a", 1), 'I', "i", 1), 'Z', NULL, 0);
 	CHECK_INT(run(GA_FRAMES_TO_INIT, n, 2, log, &finished), GA_FRAME_MORE);
-	CHECK(finished && strcmp(log, "J1 J1 S1 Z0 ") == 0);
+	CHECK(finished && strcmp(log, "L1 F1 D1 D0 A1 I1 Z0 ") == 0);
+	CHECK_INT(run(GA_FRAMES_TO_INIT, put(0, 'P', NULL, 0), 2, log, &finished), GA_FRAME_MORE);
+	CHECK(finished);
 }
 
 static void
@@ -83,9 +86,11 @@ test_bad(void)
 	wire[n] = 0;
 	CHECK_INT(run(GA_FRAMES_FROM_INIT, n + 1, 1, log, &finished), GA_FRAME_BAD_ORDER);
 	CHECK(!finished);
-	n = put(0, 'J', NULL, 0);
+	n = put(0, 'L', NULL, 0);
 	CHECK_INT(run(GA_FRAMES_FROM_INIT, n, 9, log, &finished), GA_FRAME_BAD_TYPE);
-	CHECK_INT(run(GA_FRAMES_TO_INIT, put(0, 'S', NULL, 0), 9, log, &finished), GA_FRAME_BAD_ORDER);
+	CHECK_INT(run(GA_FRAMES_TO_INIT, put(0, 'A', NULL, 0), 9, log, &finished), GA_FRAME_BAD_ORDER);
+	CHECK_INT(run(GA_FRAMES_TO_INIT, put(n, 'D', NULL, 0), 9, log, &finished), GA_FRAME_BAD_ORDER);
+	CHECK_INT(run(GA_FRAMES_TO_INIT, put(n, 'P', NULL, 0), 9, log, &finished), GA_FRAME_BAD_ORDER);
 	memset(wire, 0, 16);
 	CHECK_INT(run(GA_FRAMES_FROM_INIT, 16, 9, log, &finished), GA_FRAME_BAD_TYPE);
 	n = put(0, 'R', NULL, 0);
@@ -123,7 +128,7 @@ test_noise(void)
 
 		for (int i = 0; i < 400; i++)
 			wire[n++] = (uint8_t) unit_random(&random) % (round % 2 ? 8 : 256);
-		wire[unit_random(&random) % n] = "RoeaX"[unit_random(&random) % 5];
+		wire[unit_random(&random) % n] = "RoeEX"[unit_random(&random) % 5];
 		(void) run(GA_FRAMES_FROM_INIT, n, 1 + unit_random(&random) % 50, log, &finished);
 	}
 	CHECK(true);
