@@ -3,10 +3,11 @@
 #ifndef GOLDENARCH_EXECUTOR_BUNDLE_H
 #define GOLDENARCH_EXECUTOR_BUNDLE_H
 
+#include "limits.h"
 #include "options.h"
 
 #define GA_DEFAULT_ROOTFS "default"
-#define GA_MAX_PIDS 512
+#define GA_MAX_PIDS (GA_JOB_PIDS_MAX + 8) /* with sbx-init and room for its checks */
 
 /* Build what the shipped rootfs lacks: empty folders, links and sbx-init; never a host file. */
 bool ga_bundle_build_default(const GaOptions *options, char *why);

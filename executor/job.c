@@ -89,8 +89,9 @@ read_limits(GaJob *job, const GaClaim *claim)
 	/* sbx-init is a process of the same user: the job itself gets what it asked for */
 	job->inner.nproc = (uint32_t) pids + 1;
 	job->inner.address_space_mb = (uint32_t) memory_mb < 2048 ? 4096 : (uint32_t) memory_mb * 2;
-	return job->timeout_ms > 0 && memory_mb >= 32 && memory_mb <= 65536 && pids >= 1 &&
-	       pids < GA_MAX_PIDS && job->limits.cpus >= 0.01 && job->limits.cpus <= 64;
+	return job->timeout_ms > 0 && memory_mb >= GA_JOB_MEMORY_MIN_MB &&
+	       memory_mb <= GA_JOB_MEMORY_MAX_MB && pids >= 1 && pids <= GA_JOB_PIDS_MAX &&
+	       job->limits.cpus >= 0.01 && job->limits.cpus <= 64;
 }
 
 GaJob *

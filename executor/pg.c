@@ -27,7 +27,7 @@ ga_pg_init(GaPg *pg, const GaOptions *options)
 {
 	memset(pg, 0, sizeof(*pg));
 	pg->options = options;
-	pg->told_ready = -1;
+	pg->told = NULL;
 }
 
 static void
@@ -51,7 +51,7 @@ lost(GaPg *pg, const char *why)
 	pg->asked = GA_ASK_NOTHING;
 	pg->subject = NULL;
 	pg->registered = false;
-	pg->told_ready = -1;
+	pg->told = NULL;
 }
 
 static void
@@ -108,16 +108,24 @@ ask_listen(GaPg *pg)
 		lost(pg, PQerrorMessage(pg->conn));
 }
 
+static const char *
+state_of(const GaPool *pool)
+{
+	if (!pool->draining)
+		return "ready";
+	return ga_pool_idle(pool) ? "stopped" : "draining";
+}
+
 static void
 ask_register(GaPg *pg, const GaPool *pool, int ready)
 {
 	char slots[16], free_slots[16];
 	const char *values[5] = {pg->options->name, GOLDENARCH_VERSION, slots, free_slots,
-	                         pool->draining ? "draining" : "ready"};
+	                         state_of(pool)};
 
 	snprintf(slots, sizeof(slots), "%d", pool->count);
 	snprintf(free_slots, sizeof(free_slots), "%d", ready);
-	pg->told_ready = ready;
+	pg->told = state_of(pool);
 	ask(pg, GA_ASK_REGISTER,
 	    "SELECT goldenarch.register_executor($1::pg_catalog.text, $2::pg_catalog.text, "
 	    "$3::pg_catalog.int4, $4::pg_catalog.int4, $5::pg_catalog.text)",
@@ -242,10 +250,8 @@ ask_next(GaPg *pg, GaPool *pool)
 		ask_release(pg, job);
 	else if (now >= pg->heartbeat_at)
 		ask_heartbeat(pg, pool);
-	else if (pg->told_ready < 0)
+	else if (pg->told == NULL || strcmp(pg->told, state_of(pool)) != 0)
 		ask_register(pg, pool, ready);
-	else if (pool->draining && ga_pool_idle(pool) && !pg->said_goodbye)
-		ask_register(pg, pool, 0);
 	else if (ready > 0 && now >= pg->claim_at)
 		ask_claim(pg, ready);
 }
@@ -350,7 +356,7 @@ take_answer(const PGresult *result, GaPg *pg, GaPool *pool)
 				ga_log("database found again");
 			pg->failures = 0;
 			pg->last_error[0] = '\0';
-			pg->said_goodbye = pool->draining && ga_pool_idle(pool);
+			pg->said_goodbye = strcmp(pg->told, "stopped") == 0;
 			break;
 		case GA_ASK_HEARTBEAT:
 			take_heartbeat(result, pg, pool);

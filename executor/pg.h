@@ -41,7 +41,7 @@ typedef struct GaPg
 	int64_t proved_at; /* when a heartbeat that was answered had been sent */
 	int64_t asked_at;
 	int failures;
-	int told_ready; /* what the last registration said */
+	const char *told; /* the state that the last registration said */
 	bool registered;
 	bool said_goodbye;
 	char last_error[GA_WHY_MAX];

@@ -7,10 +7,12 @@
 
 #include "cgroup.h"
 #include "frame.h"
+#include "limits.h"
 #include "options.h"
 #include "wire.h"
 
-#define GA_OUTPUT_KEEP (1 << 20)  /* of each stream this much is kept, the rest counted */
+#define GA_OUTPUT_KEEP \
+	GA_JOB_OUTPUT_MAX_BYTES       /* of each stream this much is kept, the rest counted */
 #define GA_OUTPUT_FLOOD (8 << 20) /* a job that writes more than this is stopped */
 
 typedef enum GaSandboxState

@@ -14,6 +14,7 @@
 #include "goldenarch/shmem.h"
 #include "goldenarch/version.h"
 #include "ground.h"
+#include "sandbox_lease.h"
 
 static const char *const status_names[] = {"ok", "degraded", "down", "off"};
 
@@ -54,6 +55,7 @@ static const GaHealthComponent components[] = {
     {"extension", check_extension},
     {"audit", check_audit},
     {"maintenance", check_maintenance},
+    {"executor", ga_sandbox_health},
 };
 
 GA_FUNCTION(ga_sql_health);

@@ -12,11 +12,15 @@
 #include "goldenarch/error.h"
 #include "goldenarch/query.h"
 #include "ground.h"
+#include "sandbox_lease.h"
 
 static const GaMaintenanceJob jobs[] = {
     /* name, function, also when woken */
     {"expire_approvals", ga_approval_expire, false},
     {"escalate_approvals", ga_approval_escalate, false},
+    {"sandbox_leases", ga_sandbox_expire_leases, false},
+    {"sandbox_notify", ga_sandbox_notify, true},
+    {"sandbox_retention", ga_sandbox_retain, false},
     {NULL, NULL, false},
 };
 
