@@ -151,8 +151,8 @@ ask_heartbeat(GaPg *pg, const GaPool *pool)
 		token_at += (size_t) snprintf(tokens + token_at, sizeof(tokens) - token_at, "%s%s",
 		                              token_at > 1 ? "," : "", job->token);
 	}
-	strcpy(ids + id_at, "}");
-	strcpy(tokens + token_at, "}");
+	snprintf(ids + id_at, sizeof(ids) - id_at, "}");
+	snprintf(tokens + token_at, sizeof(tokens) - token_at, "}");
 	snprintf(ready, sizeof(ready), "%d", ga_pool_free_slots(pool));
 	ask(pg, GA_ASK_HEARTBEAT,
 	    "SELECT job_id, keep FROM goldenarch.heartbeat_jobs($1::pg_catalog.text, "
@@ -310,6 +310,8 @@ take_heartbeat(const PGresult *result, GaPg *pg, GaPool *pool)
 static void
 take_finish(const PGresult *result, GaPool *pool, GaJob *job)
 {
+	if (job == NULL)
+		return;
 	if (strcmp(text_of(result, 0, 0), "t") == 0)
 		pool->metrics.outcomes[job->outcome]++;
 	else

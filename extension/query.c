@@ -205,6 +205,14 @@ ga_query_args(GaStmt *stmt, const GaArg *args, int nargs)
 }
 
 void
+ga_rows_free(GaRows *rows)
+{
+	SPI_freetuptable(rows->table);
+	rows->table = NULL;
+	rows->count = 0;
+}
+
+void
 ga_execute(const char *sql)
 {
 	int code;

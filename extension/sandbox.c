@@ -412,7 +412,7 @@ ga_wait_job(PG_FUNCTION_ARGS)
 		left_ms = (until_ns - ga_monotonic_ns()) / 1000000;
 		if (left_ms <= 0)
 			break;
-		SPI_freetuptable(rows.table);
+		ga_rows_free(&rows);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 		                 (long) Min(left_ms, step_ms), GA_WAIT_EVENT("GoldenarchWaitJob"));
 		ResetLatch(MyLatch);
@@ -481,7 +481,7 @@ ga_set_runtime(PG_FUNCTION_ARGS)
 		ga_bad_argument("rootfs", "A name has 1 to 64 of A-Z a-z 0-9 . _ - and no dot first.");
 	(void) ga_query(&set, ga_text(language), ga_passed(1), ga_text(rootfs));
 	(void) ga_audit("sandbox.set_runtime", "runtime", language,
-	                ga_json_pairs("program", argv[0], "rootfs", rootfs, NULL));
+	                ga_json_pairs("program", argv[0], "rootfs", rootfs, (char *) NULL));
 	ga_leave(&call);
 	PG_RETURN_VOID();
 }

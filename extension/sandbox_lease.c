@@ -303,7 +303,7 @@ ga_sandbox_notify(void)
 	return 1;
 }
 
-/* Maintenance: jobs that ended longer ago than goldenarch.retention_jobs, and executors long gone. */
+/* Maintenance: jobs that ended more than goldenarch.retention_jobs ago, executors long gone. */
 int64
 ga_sandbox_retain(void)
 {

@@ -406,7 +406,7 @@ probe(void)
 int
 main(void)
 {
-	Job job = {.file = -1, .input = -1};
+	static Job job = {.file = -1, .input = -1};
 	uint32_t length = 0;
 	sigset_t child;
 	int signals;

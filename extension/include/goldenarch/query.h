@@ -105,6 +105,8 @@ extern GA_EXPORT GaRows ga_query_args(GaStmt *stmt, const GaArg *args, int nargs
 #define ga_query(stmt, ...)                                        \
 	ga_query_args((stmt), (const GaArg[]){{0}, ##__VA_ARGS__} + 1, \
 	              (int) (sizeof((const GaArg[]){{0}, ##__VA_ARGS__}) / sizeof(GaArg)) - 1)
+/* Give a result back before ga_leave does: for loops. */
+extern GA_EXPORT void ga_rows_free(GaRows *rows);
 /* Utility text made of our own identifiers only (GRANT, NOTIFY); never a caller's text unquoted. */
 extern GA_EXPORT void ga_execute(const char *sql);
 
