@@ -49,7 +49,10 @@ check-isolation: install-debug ## isolation tests; ONLY=stem picks
 check-tap: install-debug ## tests with real NATS, Redis and runsc; ONLY=01_stem picks
 	@$(RUN) tap $(PICK)
 
-.PHONY: up down psql
+.PHONY: demo up down psql
+demo: ## one agent task from token to completion, narrated, on a stack of its own
+	@tools/stack run demo tools/demo
+
 up: ## the private stack under .run, left running
 	@tools/stack up
 
