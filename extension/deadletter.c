@@ -21,6 +21,7 @@
 #include "json.h"
 #include "limits.h"
 #include "message.h"
+#include "task.h"
 #include "subject.h"
 
 GA_FUNCTION(ga_dlq_retry);
@@ -201,6 +202,11 @@ retry(const GaCall *call, int64 id)
 		ask_for_delivery(call, &letter);
 	else if (strcmp(letter.source, "publish") == 0)
 		publish_again(call, &letter);
+	else if (strcmp(letter.source, "task") == 0)
+	{
+		ga_task_restart(letter.origin);
+		resolve(call, &letter, "the task starts again", "dlq.retry");
+	}
 	else
 		elog(ERROR, "unknown source of a dead letter: %s", letter.source);
 }

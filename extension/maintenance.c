@@ -13,6 +13,7 @@
 #include "goldenarch/query.h"
 #include "ground.h"
 #include "sandbox_lease.h"
+#include "task.h"
 
 static const GaMaintenanceJob jobs[] = {
     /* name, function, also when woken */
@@ -21,6 +22,9 @@ static const GaMaintenanceJob jobs[] = {
     {"sandbox_leases", ga_sandbox_expire_leases, false},
     {"sandbox_notify", ga_sandbox_notify, true},
     {"sandbox_retention", ga_sandbox_retain, false},
+    {"abandoned_tasks", ga_task_fail_abandoned, false},
+    {"due_reviews", ga_review_settle_due, false},
+    {"old_tasks", ga_task_retain, false},
     {NULL, NULL, false},
 };
 
