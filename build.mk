@@ -11,7 +11,7 @@ PG_SHARE   := $(shell $(PG_CONFIG) --sharedir)
 DESTDIR    ?=
 
 WARN       := -Wall -Wextra -Werror -Wmissing-prototypes -Wpointer-arith -Wvla -Wdeclaration-after-statement
-DEFINES    := -DGOLDENARCH_VERSION='"$(VERSION)"'
+DEFINES    := -D_GNU_SOURCE -DGOLDENARCH_VERSION='"$(VERSION)"'
 FLAGS      := -std=gnu11 -O2 -g -fPIC -fvisibility=hidden $(WARN) $(DEFINES)
 ifeq ($(FLAVOUR),debug)
 FLAGS      += -DGA_DEBUG -DUSE_ASSERT_CHECKING

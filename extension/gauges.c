@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "goldenarch/query.h"
 #include "goldenarch/version.h"
@@ -187,18 +188,27 @@ add_text(const Metric *metric, void *arg)
 	appendStringInfo(&text->out, " %.17g\n", metric->value);
 }
 
+char *
+ga_metrics_text(void)
+{
+	Text text = {.family = NULL};
+
+	initStringInfo(&text.out);
+	each_metric(add_text, &text);
+	appendStringInfoString(&text.out, "# EOF\n");
+	return text.out.data;
+}
+
 GA_FUNCTION(ga_prometheus_metrics);
 Datum
 ga_prometheus_metrics(PG_FUNCTION_ARGS)
 {
-	Text text = {.family = NULL};
 	GaCall call;
+	char *text;
 
 	(void) fcinfo;
-	initStringInfo(&text.out);
 	enter(&call);
-	each_metric(add_text, &text);
+	text = MemoryContextStrdup(call.result_context, ga_metrics_text());
 	ga_leave(&call);
-	appendStringInfoString(&text.out, "# EOF\n");
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(text.out.data, text.out.len));
+	PG_RETURN_TEXT_P(cstring_to_text(text));
 }

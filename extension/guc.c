@@ -83,8 +83,6 @@ static const IntSetting integers[] = {
     {"goldenarch.audit_wait",
      "Longest wait for a denial to be on disk before the call fails closed.", &ga_guc_audit_wait,
      5000, 100, 60000, PGC_SUSET, GUC_UNIT_MS},
-    {"goldenarch.metrics_port", "Loopback port that serves OpenMetrics text; 0: off.",
-     &ga_guc_metrics_port, 0, 0, 65535, PGC_SIGHUP, 0},
     {"goldenarch.maintenance_interval", "Time between two runs of the maintenance worker.",
      &ga_guc_maintenance_interval, 5, 1, 3600, PGC_SIGHUP, GUC_UNIT_S},
     {"goldenarch.retention_messages", "How long published and handled messages are kept.",
@@ -104,6 +102,9 @@ static const IntSetting integers[] = {
 };
 
 static const IntSetting preload_integers[] = {
+    {"goldenarch.metrics_port",
+     "Loopback port that serves OpenMetrics text of the first database; 0: off.",
+     &ga_guc_metrics_port, 0, 0, 65535, PGC_POSTMASTER, 0},
     {"goldenarch.max_rate_keys", "Keys that rate limits can count at a time.",
      &ga_guc_max_rate_keys, 10000, 64, 10000000, PGC_POSTMASTER, 0},
     {"goldenarch.max_breakers", "Circuit breakers that can exist.", &ga_guc_max_breakers, 256, 8,

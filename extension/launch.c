@@ -70,6 +70,13 @@ ga_register_static_workers(void)
 			RegisterBackgroundWorker(&config);
 		}
 	}
+	if (ga_guc_metrics_port > 0 && databases != NIL)
+	{
+		static const Kind metrics = {GA_WORKER_METRICS, "metrics", "ga_metrics_main"};
+		BackgroundWorker config = describe(&metrics, linitial(databases));
+
+		RegisterBackgroundWorker(&config);
+	}
 }
 
 /* True when the server starts this database's workers itself. */

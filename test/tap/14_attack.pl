@@ -99,7 +99,8 @@ DELETE FROM public.ran_as;
 SQL
 $s->sql("SET search_path = decoy, pg_catalog; SELECT goldenarch.tenant_floor('task.view')", user => 'nobody_special');
 $s->sql("SET search_path = decoy, pg_catalog; SELECT goldenarch.audit('ship', 'order', '44')");
-is($s->sql("SELECT count(*) FROM public.ran_as WHERE what IN ('operator', 'unnest', 'now')"), 0, 'decoys in search_path are not called');
+is($s->sql("SELECT count(*) FROM public.ran_as WHERE what IN ('operator', 'unnest', 'now')"), 0,
+	'decoys in search_path are not called');
 powerless('search_path');
 
 # Nulls everywhere: each function, every argument null, as superuser and as nobody.

@@ -55,4 +55,7 @@ extern GA_EXPORT void ga_count(GaCounter counter);
 extern GA_EXPORT void ga_count_n(GaCounter counter, uint64 n);
 extern uint64 ga_counter_value(GaCounter counter);
 
+/* Every metric as OpenMetrics text, palloc'd. Inside ga_enter as GA_SYSTEM. */
+extern GA_EXPORT char *ga_metrics_text(void);
+
 #endif
