@@ -11,12 +11,12 @@ PG_SHARE   := $(shell $(PG_CONFIG) --sharedir)
 DESTDIR    ?=
 
 WARN       := -Wall -Wextra -Werror -Wmissing-prototypes -Wpointer-arith -Wvla -Wdeclaration-after-statement
-DEFINES    := -D_GNU_SOURCE -DGOLDENARCH_VERSION='"$(VERSION)"'
+DEFINES    := -DGOLDENARCH_VERSION='"$(VERSION)"'
 FLAGS      := -std=gnu11 -O2 -g -fPIC -fvisibility=hidden $(WARN) $(DEFINES)
 ifeq ($(FLAVOUR),debug)
 FLAGS      += -DGA_DEBUG -DUSE_ASSERT_CHECKING
 endif
-SERVER     := -isystem $(PG_INCLUDE) '-DPGDLLEXPORT=__attribute__((visibility("default")))'
+SERVER     := -D_GNU_SOURCE -isystem $(PG_INCLUDE) '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 
 CORE_INC   := -iquote extension/core
 EXT_INC    := -iquote extension -iquote extension/include $(CORE_INC) $(SERVER)
