@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "goldenarch/error.h"
 #include "goldenarch/query.h"
 #include "goldenarch/version.h"
 #include "ground.h"
@@ -27,8 +28,32 @@ static GaStmt read_version =
     GA_STMT("SELECT pg_catalog.jsonb_build_object('version', '" GOLDENARCH_VERSION
             "'), 1::pg_catalog.float8");
 
+/* The count of the rows that are still open, which partial indexes hold, by their state. */
+#define COUNT_BY(column, table, open)                                                             \
+	GA_STMT("SELECT pg_catalog.jsonb_build_object('" column "', x." column "::pg_catalog.text), " \
+	        "pg_catalog.count(*)::pg_catalog.float8 FROM goldenarch." table " x WHERE " open      \
+	        " GROUP BY x." column " ORDER BY 1")
+
+static GaStmt read_tasks = COUNT_BY("state", "tasks", "x.finished_at IS NULL");
+static GaStmt read_jobs =
+    COUNT_BY("state", "jobs",
+             "x.state OPERATOR(pg_catalog.=) 'queued' OR x.state OPERATOR(pg_catalog.=) 'running'");
+static GaStmt read_reviews =
+    COUNT_BY("status", "peer_review_sessions", "x.status OPERATOR(pg_catalog.=) 'open'");
+static GaStmt read_escalations =
+    COUNT_BY("status", "escalations", "x.status OPERATOR(pg_catalog.=) 'open'");
+static GaStmt read_approvals =
+    COUNT_BY("state", "approvals", "x.state OPERATOR(pg_catalog.=) 'pending'");
+static GaStmt read_dead_letters = COUNT_BY("source", "dead_letters", "x.resolved_at IS NULL");
+
 static const Gauge gauges[] = {
     {"goldenarch_build_info", "Version of the library that answers", &read_version},
+    {"goldenarch_tasks", "Unfinished tasks", &read_tasks},
+    {"goldenarch_sandbox_jobs", "Sandbox jobs queued and running", &read_jobs},
+    {"goldenarch_peer_reviews", "Open peer reviews", &read_reviews},
+    {"goldenarch_escalations", "Open escalations", &read_escalations},
+    {"goldenarch_approvals", "Approval requests that wait for a decision", &read_approvals},
+    {"goldenarch_dlq_messages", "Unresolved dead letters by source", &read_dead_letters},
 };
 
 static const struct
@@ -211,4 +236,44 @@ ga_prometheus_metrics(PG_FUNCTION_ARGS)
 	text = MemoryContextStrdup(call.result_context, ga_metrics_text());
 	ga_leave(&call);
 	PG_RETURN_TEXT_P(cstring_to_text(text));
+}
+
+/* What waits and what runs, by the service whose replicas an autoscaler sets. */
+static const struct
+{
+	const char *service;
+	GaStmt *count;
+} backlogs[] = {
+    {"reviews", &read_reviews},
+    {"supervisor", &read_escalations},
+    {"orchestrator", &read_tasks},
+    {"sandbox", &read_jobs},
+};
+
+GA_FUNCTION(ga_autoscale_backlog);
+Datum
+ga_autoscale_backlog(PG_FUNCTION_ARGS)
+{
+	GaCall call;
+	double waiting = 0;
+	char *service;
+	int i = 0;
+
+	enter(&call);
+	service = ga_arg_text(fcinfo, 0, "service");
+	while (i < (int) lengthof(backlogs) && strcmp(backlogs[i].service, service) != 0)
+		i++;
+	if (i == (int) lengthof(backlogs))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		                errmsg("there is no service \"%s\"", service),
+		                errhint("One of reviews, supervisor, orchestrator, sandbox.")));
+	{
+		GaRows rows = ga_query(backlogs[i].count);
+		uint64 row;
+
+		for (row = 0; row < rows.count; row++)
+			waiting += ga_row_float8(&rows, row, 2);
+	}
+	ga_leave(&call);
+	PG_RETURN_FLOAT8(waiting);
 }

@@ -44,3 +44,9 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_prometheus_metrics
 COMMENT ON FUNCTION goldenarch.prometheus_metrics() IS
 'All metrics as OpenMetrics text. For members of pg_monitor, or with the permission. Permission: metrics.view.';
 GRANT EXECUTE ON FUNCTION goldenarch.prometheus_metrics() TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION goldenarch.autoscale_backlog(service text) RETURNS double precision
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_autoscale_backlog';
+COMMENT ON FUNCTION goldenarch.autoscale_backlog(text) IS
+'Work waiting and running, in items, for an autoscaler: reviews (open peer reviews), supervisor (open escalations), orchestrator (unfinished tasks) or sandbox (jobs queued and running). Errors: 22023 for another service. For members of pg_monitor, or with the permission. Permission: metrics.view.';
+GRANT EXECUTE ON FUNCTION goldenarch.autoscale_backlog(text) TO pg_monitor;

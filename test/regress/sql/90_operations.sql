@@ -14,6 +14,10 @@ ROLLBACK;
 SELECT value > :before AS counted FROM goldenarch.metrics WHERE name = 'goldenarch_audit_rows_total';
 -- OpenMetrics: a family without _total, a sample with it, the end marked.
 SELECT line FROM regexp_split_to_table(goldenarch.prometheus_metrics(), '\n') line WHERE line ~ 'denial|audit_rows|EOF' AND line !~ '^[^#].* [0-9]+$';
+-- What an autoscaler asks.
+SELECT s, goldenarch.autoscale_backlog(s) FROM unnest('{reviews,supervisor,orchestrator,sandbox}'::text[]) s;
+SELECT goldenarch.autoscale_backlog('coffee');
+SELECT goldenarch.autoscale_backlog(NULL);
 -- pg_monitor sees it, others do not.
 SET ROLE ops_scraper;
 SELECT count(*) > 0 AS seen FROM goldenarch.metrics;
@@ -22,6 +26,7 @@ SELECT * FROM goldenarch.run_maintenance();
 SET ROLE ops_joe;
 SELECT count(*) FROM goldenarch.metrics;
 SELECT count(*) FROM goldenarch.health();
+SELECT goldenarch.autoscale_backlog('sandbox');
 RESET ROLE;
 -- Without pg_cron in this database it says who does the work.
 SELECT * FROM goldenarch.schedule_maintenance();
