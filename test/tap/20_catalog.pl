@@ -20,7 +20,8 @@ my $relations = "relnamespace = 'goldenarch'::regnamespace";
 none("SELECT oid::regprocedure FROM pg_proc WHERE $ours AND prosecdef", 'no SECURITY DEFINER');
 none("SELECT oid::regprocedure FROM pg_proc WHERE $ours AND prolang NOT IN (SELECT oid FROM pg_language
 	WHERE lanname IN ('c', 'sql'))", 'only C and SQL');
-none("SELECT oid::regprocedure FROM pg_proc WHERE $ours AND obj_description(oid, 'pg_proc') IS NULL", 'every function has a COMMENT');
+none("SELECT oid::regprocedure FROM pg_proc WHERE $ours AND obj_description(oid, 'pg_proc') IS NULL",
+	'every function has a COMMENT');
 none("SELECT oid::regprocedure FROM pg_proc WHERE $ours AND prorettype <> 'trigger'::regtype
 	AND obj_description(oid, 'pg_proc') !~ 'Permission: (none|[a-z_]+\\.[a-z_]+)\\.\\s*\$'",
 	'every COMMENT ends with the permission');
@@ -30,8 +31,10 @@ none("SELECT oid::regclass FROM pg_class WHERE $relations AND relkind = 'v' AND 
 	\@> '{security_invoker=true,security_barrier=true}')", 'every view is a security invoker and a barrier');
 none("SELECT c.oid::regclass FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid AND attname = 'tenant'
 	WHERE $relations AND relkind IN ('r', 'p') AND NOT relispartition AND NOT (relkind = 'p' AND relrowsecurity AND
-	relforcerowsecurity AND EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid))", 'every tenant table has its policy, forced');
-none("SELECT c.oid::regclass FROM pg_class c WHERE $relations AND relispartition AND relname LIKE '%\\_rows' AND relkind = 'r'
+	relforcerowsecurity AND EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid))",
+	'every tenant table has its policy, forced');
+none("SELECT c.oid::regclass FROM pg_class c WHERE $relations AND relispartition
+	AND relname LIKE '%\\_rows' AND relkind = 'r'
 	AND c.oid <> ALL (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'goldenarch')
 	AND pg_get_partition_constraintdef(c.oid) IS NULL", 'every partition that holds rows is dumped');
 none("SELECT conrelid::regclass, conname FROM pg_constraint WHERE connamespace = 'goldenarch'::regnamespace

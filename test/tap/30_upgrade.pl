@@ -93,7 +93,8 @@ my $next = GoldenArch::Stack::slurp("$root/test/upgrade/next.sql");
 my $delta = "$s->{dir}/delta";
 mkdir $delta or die "mkdir: $!";
 write_file("$delta/$version--9.9.9.sql", $next);
-GoldenArch::Stack::command('make', '-s', "DELTA=$delta", 'FLAVOUR=' . basename($build), "$build/goldenarch--$version--9.9.9.sql");
+GoldenArch::Stack::command('make', '-s', "DELTA=$delta", 'FLAVOUR=' . basename($build),
+	"$build/goldenarch--$version--9.9.9.sql");
 add_script("$root/$build/goldenarch--$version--9.9.9.sql");
 unlink "$root/$build/goldenarch--$version--9.9.9.sql";
 my $install = GoldenArch::Stack::slurp("$root/$build/goldenarch--$version.sql");

@@ -58,8 +58,8 @@ is_deeply([ sort keys %env ], [qw(NATS_URL PGDATABASE PGHOST PGPORT PGUSER REDIS
 is(ask("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"), 't', 'PGUSER is a superuser');
 ask('CREATE ROLE joe LOGIN');
 is(`bash -c '. .run/env; psql -X -A -t -U joe -c "SELECT current_user"'`, "joe\n", 'the socket trusts any role');
-is(ask("SELECT string_agg(component || ' ' || status || ': ' || detail, E'\\n') FROM goldenarch.health() WHERE status <> 'ok'"),
-	'', 'every component is ok');
+is(ask("SELECT string_agg(component || ' ' || status || ': ' || detail, E'\\n') FROM goldenarch.health()
+	WHERE status <> 'ok'"), '', 'every component is ok');
 is(shell('tools/stack up'), 0, 'a second make up exits 0');
 like(GoldenArch::Stack::slurp($log), qr/running already/, 'and says so');
 
