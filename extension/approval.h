@@ -45,7 +45,7 @@ typedef struct GaApprovalHooks
 
 extern const GaApprovalHooks ga_prompt_approvals;
 
-/* Open a request in the caller's tenant. Raises 42704 where the kind has no policy. */
+/* Open a request in the caller's tenant. */
 extern GaApproval *ga_approval_open(const GaPrincipal *who, const char *kind, const char *subject,
                                     const Jsonb *payload, const char *reason, TimestampTz at);
 /* approve() and reject(): the new state. digest may be null. */

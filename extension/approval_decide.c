@@ -67,7 +67,7 @@ require_open(const GaApproval *a, const GaApprovalPolicy *policy, TimestampTz at
 		       psprintf("approval request %lld has expired", (long long) a->id),
 		       psprintf("It could be decided until %s.", timestamptz_to_str(a->expires_at)),
 		       "Expiry is never consent: make a new request.");
-	if (!open || !policy->found || policy->version != a->policy_version)
+	if (!open || policy->version != a->policy_version)
 		refuse(GA_ERR_APPROVAL_REQUIRED, action, id_text(a),
 		       psprintf("approval request %lld is superseded", (long long) a->id),
 		       psprintf("The policy of kind \"%s\", or what the request builds on, has changed.",
@@ -178,12 +178,6 @@ store_seats(const GaApproval *a, int32 seats)
 	ga_query(&update, ga_text(a->tenant), ga_int8(a->id), ga_int4(seats));
 }
 
-static void
-require_decider(const GaPrincipal *who, const GaApprovalPolicy *policy)
-{
-	ga_require_permission(who, policy->found ? policy->permission : "approval.decide");
-}
-
 const char *
 ga_approval_approve(const GaPrincipal *who, int64 id, const char *comment, const char *digest)
 {
@@ -193,7 +187,7 @@ ga_approval_approve(const GaPrincipal *who, int64 id, const char *comment, const
 	const GaApprovalHooks *hooks = ga_approval_hooks(a->kind);
 	int32 seats;
 
-	require_decider(who, &policy);
+	ga_require_permission(who, policy.permission);
 	require_not_own(who, a, "approval.approve");
 	require_open(a, &policy, at, "approval.approve", has_seat(a, who->subject));
 	require_content(a, digest, "approval.approve");
@@ -229,7 +223,7 @@ ga_approval_reject(const GaPrincipal *who, int64 id, const char *reason)
 	GaApproval *a = ga_approval_lock(who, id, &policy);
 	TimestampTz at = ga_now();
 
-	require_decider(who, &policy);
+	ga_require_permission(who, policy.permission);
 	require_not_own(who, a, "approval.reject");
 	require_open(a, &policy, at, "approval.reject", true);
 	take_seat(a, who, "reject", reason, at);
@@ -273,7 +267,7 @@ refuse_consumption(const char *tenant, const char *kind, const char *subject, co
 			detail = psprintf("Request %lld is for another payload.", id);
 		else if (open && ga_row_bool(&rows, 0, 4))
 			detail = psprintf("Request %lld has expired.", id);
-		else if (open && (!policy->found || !ga_row_bool(&rows, 0, 5)))
+		else if (open && !ga_row_bool(&rows, 0, 5))
 			detail = psprintf("The policy has changed since request %lld.", id);
 		else if (strcmp(state, "pending") == 0)
 		{
@@ -314,10 +308,8 @@ consume(const GaPrincipal *who, const char *kind, const char *subject, const Jso
 	const char *tenant = ga_tenant_for_new_row(who, NULL);
 	TimestampTz at = ga_now();
 	GaApprovalPolicy policy = ga_approval_policy(kind, at);
-	GaApproval *a = NULL;
+	GaApproval *a = lock_approved(tenant, kind, subject, payload, at, policy.version);
 
-	if (policy.found)
-		a = lock_approved(tenant, kind, subject, payload, at, policy.version);
 	/* the lock may have been waited for: the clock is asked again */
 	at = ga_now();
 	if (a == NULL || a->expires_at <= at)

@@ -25,8 +25,7 @@
 
 typedef struct GaApprovalPolicy
 {
-	bool found;
-	char *permission;
+	const char *permission;
 	int32 quorum;
 	int64 version;
 	TimestampTz expires_at; /* of a request made now */

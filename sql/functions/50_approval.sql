@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION goldenarch.request_approval(kind text, subject text, 
 		reason text DEFAULT NULL)
 	RETURNS bigint LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_request_approval';
 COMMENT ON FUNCTION goldenarch.request_approval(text, text, jsonb, text) IS
-	'Ask for an approval of exactly this payload for this subject; returns the approval id. Has an effect: call it in FROM, once. 42704: no policy for the kind; 22023: bad argument, or kind prompt (use propose_prompt); 53400: 1000 requests of the caller are pending. Permission: approval.request.';
+	'Ask for an approval of exactly this payload for this subject; returns the approval id. A kind without a policy takes one approval.decide within 7 days. Has an effect: call it in FROM, once. 22023: bad argument, or kind prompt (use propose_prompt); 53400: 1000 requests of the caller are pending. Permission: approval.request.';
 
 CREATE OR REPLACE FUNCTION goldenarch.approve(approval_id bigint, comment text DEFAULT NULL,
 		digest text DEFAULT NULL)

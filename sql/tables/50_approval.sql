@@ -17,6 +17,7 @@ COMMENT ON TABLE goldenarch.approval_policies IS
 	'What an approval of each kind takes; written by set_approval_policy(). A change raises version and supersedes what is pending.';
 
 CREATE SEQUENCE goldenarch.approval_ids;
+COMMENT ON SEQUENCE goldenarch.approval_ids IS 'Ids of approval requests; gaps are rollbacks.';
 
 CREATE TABLE goldenarch.approvals (
 	tenant text COLLATE "C" NOT NULL,
@@ -45,6 +46,7 @@ CREATE TABLE goldenarch.approvals (
 	PRIMARY KEY (tenant, id)
 ) PARTITION BY LIST (tenant);
 CREATE TABLE goldenarch.approvals_rows PARTITION OF goldenarch.approvals DEFAULT;
+COMMENT ON TABLE goldenarch.approvals_rows IS 'The rows of approvals.';
 ALTER TABLE goldenarch.approvals_rows ADD UNIQUE (id);
 CREATE INDEX approvals_open ON goldenarch.approvals_rows (tenant, kind, subject, id)
 	WHERE state IN ('pending', 'approved');
@@ -73,6 +75,7 @@ CREATE TABLE goldenarch.approval_votes (
 	PRIMARY KEY (tenant, approval_id, revision, person)
 ) PARTITION BY LIST (tenant);
 CREATE TABLE goldenarch.approval_votes_rows PARTITION OF goldenarch.approval_votes DEFAULT;
+COMMENT ON TABLE goldenarch.approval_votes_rows IS 'The rows of approval_votes.';
 ALTER TABLE goldenarch.approval_votes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE goldenarch.approval_votes FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON goldenarch.approval_votes

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: PostgreSQL
--- What agents may learn, and the prompts they live by. learning_governance is the DBA's (UPDATE it in
--- psql; each change is audited). learning_state holds one row a tenant and role: who changes a
--- prompt updates it first, so that no isolation level and no concurrency passes a limit. prompts are
--- immutable but for the decision on them; prompt_history says what was live when.
+-- What agents may learn, and the prompts they live by. learning_governance is the DBA's (UPDATE it
+-- in psql; each change is audited). learning_state holds one row a tenant and role: who changes a
+-- prompt updates it first, so that no isolation level and no concurrency passes a limit. prompts
+-- are immutable but for the decision on them; prompt_history says what was live when.
 
 CREATE TABLE goldenarch.learning_governance (
 	agent_role text COLLATE "C" PRIMARY KEY CHECK (agent_role <> ''),
@@ -23,6 +23,7 @@ CREATE TABLE goldenarch.learning_state (
 	PRIMARY KEY (tenant, agent_role)
 ) PARTITION BY LIST (tenant);
 CREATE TABLE goldenarch.learning_state_rows PARTITION OF goldenarch.learning_state DEFAULT;
+COMMENT ON TABLE goldenarch.learning_state_rows IS 'The rows of learning_state.';
 ALTER TABLE goldenarch.learning_state ENABLE ROW LEVEL SECURITY;
 ALTER TABLE goldenarch.learning_state FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON goldenarch.learning_state
@@ -32,6 +33,7 @@ COMMENT ON TABLE goldenarch.learning_state IS
 	'The row that each decision on a role''s prompt updates before it looks at the limits.';
 
 CREATE SEQUENCE goldenarch.prompt_ids;
+COMMENT ON SEQUENCE goldenarch.prompt_ids IS 'Ids of prompts; gaps are rollbacks.';
 
 CREATE TABLE goldenarch.prompts (
 	tenant text COLLATE "C" NOT NULL,
@@ -58,6 +60,7 @@ CREATE TABLE goldenarch.prompts (
 	CHECK ((approval_status IN ('auto_approved', 'human_approved')) = (approved_at IS NOT NULL))
 ) PARTITION BY LIST (tenant);
 CREATE TABLE goldenarch.prompts_rows PARTITION OF goldenarch.prompts DEFAULT;
+COMMENT ON TABLE goldenarch.prompts_rows IS 'The rows of prompts.';
 ALTER TABLE goldenarch.prompts_rows ADD UNIQUE (id);
 CREATE INDEX prompts_pending ON goldenarch.prompts_rows (tenant, agent_role)
 	WHERE approval_status = 'pending_review';
@@ -81,6 +84,7 @@ CREATE TABLE goldenarch.prompt_history (
 	applied_by text NOT NULL
 ) PARTITION BY LIST (tenant);
 CREATE TABLE goldenarch.prompt_history_rows PARTITION OF goldenarch.prompt_history DEFAULT;
+COMMENT ON TABLE goldenarch.prompt_history_rows IS 'The rows of prompt_history.';
 CREATE UNIQUE INDEX prompt_live ON goldenarch.prompt_history_rows (tenant, agent_role)
 	WHERE upper_inf(live);
 CREATE UNIQUE INDEX prompt_history_start ON goldenarch.prompt_history_rows
@@ -105,7 +109,8 @@ VALUES
 CREATE TRIGGER seed_restore BEFORE INSERT ON goldenarch.learning_governance
 	FOR EACH STATEMENT EXECUTE FUNCTION goldenarch.seed_restore();
 CREATE TRIGGER audit_configuration
-	AFTER INSERT OR UPDATE OR DELETE ON goldenarch.learning_governance FOR EACH ROW EXECUTE FUNCTION goldenarch.audit_configuration();
+	AFTER INSERT OR UPDATE OR DELETE ON goldenarch.learning_governance
+	FOR EACH ROW EXECUTE FUNCTION goldenarch.audit_configuration();
 CREATE TRIGGER audit_configuration_truncate AFTER TRUNCATE ON goldenarch.learning_governance
 	FOR EACH STATEMENT EXECUTE FUNCTION goldenarch.audit_configuration();
 

@@ -27,12 +27,11 @@ INSERT INTO goldenarch.role_mappings (tenant, pg_role, subject, roles) VALUES
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA goldenarch TO apv_ann, apv_bob, apv_cat, apv_dan, apv_eve;
 GRANT SELECT ON goldenarch.approvals, goldenarch.pending_approvals TO apv_ann, apv_bob, apv_cat, apv_dan, apv_eve;
 
--- A policy is an administrator's; an unknown kind has none.
+-- A policy is an administrator's; a kind without one takes one approver.
 SELECT goldenarch.set_approval_policy('deploy', quorum => 2, escalate_after => '1 day');
 SELECT goldenarch.set_approval_policy('contract', 'legal.sign');
 SET ROLE apv_ann;
 SELECT attempt($$SELECT goldenarch.set_approval_policy('deploy', quorum => 1)$$);
-SELECT attempt($$SELECT goldenarch.request_approval('moonshot', 'x', '{}')$$);
 SELECT goldenarch.request_approval('deploy', 'prod', '{"version": 7, "image": "a"}', 'release 7') AS deploy \gset
 SELECT attempt(format($$SELECT goldenarch.approve(%s)$$, :deploy));
 SELECT attempt($$SELECT goldenarch.consume_approval('deploy', 'prod', '{"version": 7, "image": "a"}')$$);
@@ -83,6 +82,17 @@ UPDATE goldenarch.approvals SET payload = '{"sum": 820000}' WHERE id = :contract
 SET ROLE apv_ann;
 SELECT attempt($$SELECT goldenarch.consume_approval('contract', 'supplier 4', '{"sum": 820000}')$$);
 SELECT attempt($$SELECT goldenarch.consume_approval('contract', 'supplier 4', '{"sum": 82000}')$$);
+
+-- A kind that nobody configured needs one approver; its first policy supersedes what was asked before.
+SELECT goldenarch.request_approval('moonshot', 'x', '{}') AS moonshot \gset
+SELECT attempt($$SELECT goldenarch.consume_approval('moonshot', 'x', '{}')$$);
+SET ROLE apv_bob;
+SELECT quorum, expires_at - requested_at AS life FROM goldenarch.pending_approvals;
+SELECT goldenarch.approve(:moonshot);
+RESET ROLE;
+SELECT goldenarch.set_approval_policy('moonshot', quorum => 2);
+SET ROLE apv_ann;
+SELECT attempt($$SELECT goldenarch.consume_approval('moonshot', 'x', '{}')$$);
 
 -- A changed policy supersedes what was asked for under the old one; an identical one does not.
 SELECT goldenarch.request_approval('deploy', 'prod', '{"version": 9}') AS stale \gset
@@ -202,7 +212,7 @@ DELETE FROM goldenarch.approvals WHERE id > 100000;
 
 -- The tables hold their own invariants.
 SELECT attempt($$UPDATE goldenarch.approvals SET state = 'dancing' WHERE id = 1$$) LIKE '23514 %' AS unknown_state_is_refused;
-SELECT attempt($$UPDATE goldenarch.approvals SET state = 'consumed' WHERE id = 4$$) LIKE '23514 %' AS consumed_needs_a_time;
+SELECT attempt($$UPDATE goldenarch.approvals SET state = 'consumed' WHERE id = 5$$) LIKE '23514 %' AS consumed_needs_a_time;
 
 -- What is left behind: a row a decision, an event a transition, the denials.
 SELECT action, outcome, count(*) FROM goldenarch.audit_log WHERE action LIKE 'approval.%' AND outcome = 'ok'
