@@ -122,7 +122,7 @@ judge(const char *tenant, const char *agent_role, GaStmt *limits_stmt, GaStmt *u
 	return v;
 }
 
-/* An UPDATE, never a SELECT FOR UPDATE: that one lets REPEATABLE READ count old rows. */
+/* An UPDATE: who has an older snapshot than the last decision ends here, and counts no old rows. */
 static GaRows
 update_state(const char *tenant, const char *agent_role)
 {
