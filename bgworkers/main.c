@@ -53,13 +53,17 @@ installed(void)
 	return yes;
 }
 
-void
-ga_worker_start(GaWorker worker)
+static void
+take_signals(void)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnection(MyBgworkerEntry->bgw_extra, NULL, 0);
+}
+
+static void
+begin_work(GaWorker worker)
+{
 	loop_context =
 	    AllocSetContextCreate(TopMemoryContext, "goldenarch worker", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(loop_context);
@@ -68,6 +72,22 @@ ga_worker_start(GaWorker worker)
 		(void) ga_worker_wait(INSTALL_POLL_MS);
 	ga_worker_register(worker);
 	ga_worker_report(NULL);
+}
+
+void
+ga_worker_start(GaWorker worker)
+{
+	take_signals();
+	BackgroundWorkerInitializeConnection(MyBgworkerEntry->bgw_extra, NULL, 0);
+	begin_work(worker);
+}
+
+void
+ga_worker_start_as(GaWorker worker, Oid database, Oid role)
+{
+	take_signals();
+	BackgroundWorkerInitializeConnectionByOid(database, role, 0);
+	begin_work(worker);
 }
 
 bool

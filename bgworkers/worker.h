@@ -14,6 +14,8 @@
  * switched to the owner by ga_worker_begin), and waiting until the extension is installed there.
  */
 extern GA_EXPORT void ga_worker_start(GaWorker worker);
+/* The same, connected as this role: for workers that run a caller's own functions. */
+extern GA_EXPORT void ga_worker_start_as(GaWorker worker, Oid database, Oid role);
 
 /*
  * Wait for the latch or the time; reload settings when asked to. True: woken by the latch. Ends the

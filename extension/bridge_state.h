@@ -6,6 +6,7 @@
 #define BRIDGE_STATE_H
 
 #include "goldenarch/bridge.h"
+#include "goldenarch/health.h"
 
 #define GA_BRIDGE_TEXT 256
 
@@ -37,5 +38,9 @@ extern void *ga_bridge_shared;
 extern bool ga_bridge_read(GaBridgeState *state);
 /* 0 where it is not known. */
 extern int64 ga_bridge_backlog(void);
+
+/* Components of health(). */
+extern GaHealth ga_bridge_check_nats(void);
+extern GaHealth ga_bridge_check_redis(void);
 
 #endif

@@ -13,6 +13,7 @@
 #include "goldenarch/queue.h"
 #include "goldenarch/shmem.h"
 #include "goldenarch/version.h"
+#include "bridge_state.h"
 #include "ground.h"
 #include "sandbox_lease.h"
 
@@ -52,10 +53,9 @@ check_maintenance(void)
 }
 
 static const GaHealthComponent components[] = {
-    {"extension", check_extension},
-    {"audit", check_audit},
-    {"maintenance", check_maintenance},
-    {"executor", ga_sandbox_health},
+    {"extension", check_extension},     {"audit", check_audit},
+    {"maintenance", check_maintenance}, {"nats", ga_bridge_check_nats},
+    {"redis", ga_bridge_check_redis},   {"executor", ga_sandbox_health},
 };
 
 GA_FUNCTION(ga_sql_health);

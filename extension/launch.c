@@ -31,6 +31,7 @@ typedef struct Kind
 
 static const Kind kinds[] = {
     {GA_WORKER_MAINTENANCE, "maintenance", "ga_maintenance_main"},
+    {GA_WORKER_RELAY, "relay", "ga_relay_main"},
 };
 
 static BackgroundWorker

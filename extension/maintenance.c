@@ -12,6 +12,7 @@
 #include "goldenarch/error.h"
 #include "goldenarch/query.h"
 #include "ground.h"
+#include "message.h"
 #include "sandbox_lease.h"
 #include "task.h"
 
@@ -24,6 +25,7 @@ static const GaMaintenanceJob jobs[] = {
     {"sandbox_retention", ga_sandbox_retain, false},
     {"abandoned_tasks", ga_task_fail_abandoned, false},
     {"due_reviews", ga_review_settle_due, false},
+    {"message_retention", ga_message_retain, false},
     {"old_tasks", ga_task_retain, false},
     {NULL, NULL, false},
 };

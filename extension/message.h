@@ -20,4 +20,7 @@ typedef struct GaOutgoing
 /* Inside ga_enter. Nothing is checked here but the size of the backlog. */
 extern int64 ga_outbox_append(const GaOutgoing *message);
 
+/* A job of maintenance.c. */
+extern int64 ga_message_retain(void);
+
 #endif

@@ -145,8 +145,8 @@ store(FunctionCallInfo fcinfo, const GaCall *call, const char *name, const char 
 {
 	static GaStmt upsert = GA_STMT(
 	    "INSERT INTO goldenarch.subscriptions AS s (name, stream, subject, handler, pg_role,"
-	    " max_deliver, ack_wait, backoff, batch, durable, created_by, created_at)"
-	    " VALUES ($1, $2, $3, $4, $5::pg_catalog.name, $6, $7, $8, $9, $10, $11,"
+	    " max_deliver, ack_wait, backoff, batch, durable, ack_floor, created_by, created_at)"
+	    " VALUES ($1, $2, $3, $4, $5::pg_catalog.name, $6, $7, $8, $9, $10, 0, $11,"
 	    " pg_catalog.clock_timestamp())"
 	    " ON CONFLICT (name) DO UPDATE SET stream = excluded.stream, subject = excluded.subject,"
 	    " handler = excluded.handler, pg_role = excluded.pg_role,"
@@ -154,7 +154,9 @@ store(FunctionCallInfo fcinfo, const GaCall *call, const char *name, const char 
 	    " backoff = excluded.backoff, batch = excluded.batch, created_by = excluded.created_by,"
 	    " durable = CASE WHEN s.stream OPERATOR(pg_catalog.=) excluded.stream"
 	    "  AND s.subject OPERATOR(pg_catalog.=) excluded.subject THEN s.durable"
-	    "  ELSE excluded.durable END",
+	    "  ELSE excluded.durable END,"
+	    " ack_floor = CASE WHEN s.stream OPERATOR(pg_catalog.=) excluded.stream"
+	    "  AND s.subject OPERATOR(pg_catalog.=) excluded.subject THEN s.ack_floor ELSE 0 END",
 	    TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INTERVALOID, INTERVALARRAYOID,
 	    INT4OID, TEXTOID, TEXTOID);
 	const char *stream = read_token(fcinfo, 1, "stream", false);

@@ -51,3 +51,20 @@ CREATE OR REPLACE FUNCTION goldenarch.unsubscribe(name text)
 RETURNS boolean LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_unsubscribe';
 COMMENT ON FUNCTION goldenarch.unsubscribe(text) IS
 'Ends a subscription when this transaction commits and has its consumer deleted; what was dead-lettered stays. Returns whether there was one. Audited. Permission: system.admin.';
+
+CREATE OR REPLACE FUNCTION goldenarch.bridge_status_row(OUT state text, OUT server text, OUT published bigint, OUT acked bigint, OUT pending bigint,
+	OUT consumed bigint, OUT failed bigint, OUT last_error text, OUT last_error_at timestamptz, OUT since timestamptz, OUT parked bigint,
+	OUT ingest_state text, OUT ingest_error text, OUT ingest_error_at timestamptz,
+	OUT mirror_state text, OUT mirror_server text, OUT mirror_error text, OUT mirror_error_at timestamptz)
+RETURNS record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_bridge_status_row';
+COMMENT ON FUNCTION goldenarch.bridge_status_row() IS
+'The row of view bridge_status. For members of pg_monitor, or with the permission. Permission: metrics.view.';
+GRANT EXECUTE ON FUNCTION goldenarch.bridge_status_row() TO pg_monitor;
+
+CREATE OR REPLACE VIEW goldenarch.bridge_status WITH (security_invoker = true, security_barrier = true) AS
+SELECT s.state, s.server, s.published, s.acked, s.pending, s.consumed, s.failed, s.last_error, s.last_error_at, s.since, s.parked,
+       s.ingest_state, s.ingest_error, s.ingest_error_at, s.mirror_state, s.mirror_server, s.mirror_error, s.mirror_error_at
+FROM goldenarch.bridge_status_row() AS s;
+COMMENT ON VIEW goldenarch.bridge_status IS
+'One row: the bridge of this database. state: off, connecting, connected, down, or unknown where goldenarch is not preloaded (counts are then zero); published, acked: messages since server start; pending: messages not recorded as published, counted to 1000000, parked ones included; parked: those that no stream took so far; consumed, failed: handler calls since server start; last_error stays until the next. For members of pg_monitor, or with metrics.view. Permission: metrics.view.';
+GRANT SELECT ON goldenarch.bridge_status TO pg_monitor;

@@ -23,7 +23,8 @@ typedef enum GaLink
 
 typedef enum GaPeer
 {
-	GA_PEER_NATS,
+	GA_PEER_NATS,   /* as the relay sees it */
+	GA_PEER_INGEST, /* NATS, as the last ingest worker to say so sees it */
 	GA_PEER_REDIS,
 	GA_PEER_COUNT
 } GaPeer;

@@ -96,9 +96,11 @@ SELECT goldenarch.unsubscribe(null);
 SELECT goldenarch.dlq_retry(null);
 SELECT goldenarch.dlq_retry_all(null);
 SELECT goldenarch.dlq_resolve(null, null);
+SELECT goldenarch.bridge_status_row();
 RESET ROLE;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA goldenarch FROM messages_joe;
 REVOKE ALL ON goldenarch.dlq_messages, goldenarch.dead_letters FROM messages_joe;
 
 DROP FUNCTION messages_handler, messages_wrong_argument, messages_wrong_result, goldenarch_test_error;
 DROP ROLE messages_joe;
+SELECT state, server, published, acked, pending > 0 AS pending, consumed, failed, last_error, parked FROM goldenarch.bridge_status;
