@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Claims: which worker has which task, for how long. Workers pass locked rows over (SKIP LOCKED); a
- * claim's number comes from one sequence, so a later claim has a greater one, and whoever holds an
- * earlier number is told to stop. A task in developing without a lease can be claimed only where it
- * had one before an escalation; one that someone advanced by hand is his. A lease that ran out is judged where it is read: the task can be
- * claimed at once, and the maintenance job only buries what used up its attempts.
+ * Claims: which worker has which task, for how long. Workers pass locked rows over (SKIP LOCKED);
+ * a claim's number comes from one sequence, so a later claim has a greater one, and whoever holds
+ * an earlier number is told to stop. A task in developing without a lease can be claimed only
+ * where it had one before an escalation; one that someone advanced by hand is his. A lease that
+ * ran out is judged where it is read: the task can be claimed at once, and the maintenance job
+ * only buries what used up its attempts.
  */
 #include "task.h"
 

@@ -235,7 +235,7 @@ ga_failure_read(const Jsonb *object)
 	return failure;
 }
 
-/* A report's details may say as much as a failure does; what has another shape there is no error. */
+/* A report may say as much as a failure does; what has another shape there is no error. */
 GaFailure *
 ga_failure_of_report(const GaGuardCheck *check, const char *target)
 {

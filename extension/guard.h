@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* A guard's failure and its remedy: guard.c judges guards, autofix.c deals with those that failed. */
+/* A guard and its remedy: guard.c judges guards, autofix.c deals with those that failed. */
 #ifndef GA_GUARD_H
 #define GA_GUARD_H
 

@@ -2,7 +2,8 @@
 -- Tasks, and the agents that work on them. A task's row is the lock of everything that is decided
 -- about it; limits of auto-fix stand on the root task's row. Lock order: a task, then its root.
 CREATE SEQUENCE goldenarch.task_claim_seq AS bigint;
-COMMENT ON SEQUENCE goldenarch.task_claim_seq IS 'Fencing numbers of claims: a later claim of any task has a greater number.';
+COMMENT ON SEQUENCE goldenarch.task_claim_seq IS
+'Fencing numbers of claims: a later claim of any task has a greater number.';
 
 CREATE TABLE goldenarch.tasks (
 	tenant text COLLATE "C" NOT NULL DEFAULT '',
@@ -58,12 +59,15 @@ CREATE UNIQUE INDEX tasks_rows_fix ON goldenarch.tasks_rows
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.tasks_rows', '');
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.task_claim_seq', '');
 COMMENT ON TABLE goldenarch.tasks IS
-'Tasks of agents, of the caller''s tenant. state: created, developing, reviewing, deploying, completed, failed, escalated, cancelled.
-parent and root: the tree of subtasks and remediation tasks. revision: which state of the work guards were reported on; it grows when the
-task goes back to developing. attempt: attempts begun, of max_attempts. claim, lease_until: the live or last claim. claimants: everyone who
-ever held it, none of whom may report its guards or vote on it. kind: task, or what a remediation task is to do. fix_count of a root: remediation
-attempts since the last resolved escalation, at most 5. Changed by create_task, advance_task, claim_task and the like alone. Permission to read: task.view.';
-COMMENT ON TABLE goldenarch.tasks_rows IS 'The rows of goldenarch.tasks; read that table.';
+'Tasks of agents, of the caller''s tenant. state: created, developing, reviewing, deploying, completed, failed,
+escalated, cancelled. parent and root: the tree of subtasks and remediation tasks. revision: which state of the
+work guards were reported on; it grows when the task goes back to developing. attempt: attempts begun, of
+max_attempts. claim, lease_until: the live or last claim. claimants: everyone who ever held it, none of whom may
+report its guards or vote on it. kind: task, or what a remediation task is to do. fix_count of a root: remediation
+attempts since the last resolved escalation, at most 5. Changed by create_task, advance_task, claim_task and the
+like alone. Permission to read: task.view.';
+COMMENT ON TABLE goldenarch.tasks_rows IS
+'The rows of goldenarch.tasks; read that table.';
 
 CREATE TABLE goldenarch.agents (
 	tenant text COLLATE "C" NOT NULL DEFAULT '',
@@ -82,9 +86,11 @@ CREATE POLICY tenant ON goldenarch.agents
 	   AND tenant OPERATOR(pg_catalog.<=) (SELECT goldenarch.tenant_ceiling('agent.view')));
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.agents_rows', '');
 COMMENT ON TABLE goldenarch.agents IS
-'Known agents of the caller''s tenant: id is the subject of the agent''s tokens, role decides its vote''s weight, owner is the person who counts
-for one vote however many agents he owns. status: active, paused (may neither claim nor vote), retired. Set by set_agent. Permission to read: agent.view.';
-COMMENT ON TABLE goldenarch.agents_rows IS 'The rows of goldenarch.agents; read that table.';
+'Known agents of the caller''s tenant: id is the subject of the agent''s tokens, role decides its vote''s weight,
+owner is the person who counts for one vote however many agents he owns. status: active, paused (may neither claim
+nor vote), retired. Set by set_agent. Permission to read: agent.view.';
+COMMENT ON TABLE goldenarch.agents_rows IS
+'The rows of goldenarch.agents; read that table.';
 
 CREATE TABLE goldenarch.agent_roles (
 	role text PRIMARY KEY CHECK (role <> ''),
@@ -102,4 +108,5 @@ CREATE TRIGGER seed_restore BEFORE INSERT ON goldenarch.agent_roles
 	FOR EACH STATEMENT EXECUTE FUNCTION goldenarch.seed_restore();
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.agent_roles', '');
 COMMENT ON TABLE goldenarch.agent_roles IS
-'What a vote of each role weighs in a peer review, as a share of 1; a role that is not here weighs 0.05. Set by set_agent_role.';
+'What a vote of each role weighs in a peer review, as a share of 1; a role that is not here weighs 0.05. Set by
+set_agent_role.';

@@ -19,9 +19,13 @@ CREATE TRIGGER seed_restore BEFORE INSERT ON goldenarch.guards
 	FOR EACH STATEMENT EXECUTE FUNCTION goldenarch.seed_restore();
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.guards', '');
 COMMENT ON TABLE goldenarch.guards IS
-'What must have been reported as passed before a task enters target_state. permission: what a reporter needs beside task.report_guard.
-security: its failure is never fixed automatically. remediation: it holds for remediation tasks too. Set by set_guard.';
+'What must have been reported as passed before a task enters target_state. permission: what a reporter needs beside
+task.report_guard. security: its failure is never fixed automatically. remediation: it holds for remediation tasks
+too. Set by set_guard.';
 
+CREATE SEQUENCE goldenarch.autofix_rule_seq AS integer START 101;
+COMMENT ON SEQUENCE goldenarch.autofix_rule_seq IS 'Numbers of rules that users add; shipped ones are below 100.';
+SELECT pg_catalog.pg_extension_config_dump('goldenarch.autofix_rule_seq', '');
 CREATE TABLE goldenarch.autofix_rules (
 	id integer PRIMARY KEY,
 	guard text NOT NULL CHECK (guard <> ''),
@@ -30,7 +34,8 @@ CREATE TABLE goldenarch.autofix_rules (
 	priority integer NOT NULL CHECK (priority BETWEEN 1 AND 100),
 	agent_role text NOT NULL CHECK (agent_role <> ''),
 	description text NOT NULL CHECK (description <> ''),
-	shipped boolean NOT NULL DEFAULT false
+	shipped boolean NOT NULL DEFAULT false,
+	UNIQUE (guard, target_state, action)
 );
 INSERT INTO goldenarch.autofix_rules (id, guard, target_state, action, priority, agent_role, description, shipped) VALUES
 	(1, 'has_tests', 'deploying', 'test', 1, 'tester', 'Write the missing tests', true),
@@ -43,8 +48,9 @@ CREATE TRIGGER seed_restore BEFORE INSERT ON goldenarch.autofix_rules
 	FOR EACH STATEMENT EXECUTE FUNCTION goldenarch.seed_restore();
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.autofix_rules', '');
 COMMENT ON TABLE goldenarch.autofix_rules IS
-'What handle_guard_failure does about a failed guard: every rule of that guard and target state makes one task; where there is none, rules whose
-guard is * do. action review asks for a review and fixes nothing. priority: 1 is the most urgent. Set by set_autofix_rule.';
+'What handle_guard_failure does about a failed guard: every rule of that guard and target state makes one task;
+where there is none, rules whose guard is * do. action review asks for a review and fixes nothing. priority: 1 is
+the most urgent. Set by set_autofix_rule.';
 
 CREATE TABLE goldenarch.guard_results (
 	tenant text COLLATE "C" NOT NULL DEFAULT '',
@@ -67,6 +73,8 @@ CREATE POLICY tenant ON goldenarch.guard_results
 	   AND tenant OPERATOR(pg_catalog.<=) (SELECT goldenarch.tenant_ceiling('task.view')));
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.guard_results_rows', '');
 COMMENT ON TABLE goldenarch.guard_results IS
-'The last report of each guard of each task of the caller''s tenant. It counts only while revision is the task''s. handled: what
-was done about a failure, as handle_guard_failure answered. Written by report_guard. Permission to read: task.view.';
-COMMENT ON TABLE goldenarch.guard_results_rows IS 'The rows of goldenarch.guard_results; read that table.';
+'The last report of each guard of each task of the caller''s tenant. It counts only while revision is the task''s.
+handled: what was done about a failure, as handle_guard_failure answered. Written by report_guard. Permission to
+read: task.view.';
+COMMENT ON TABLE goldenarch.guard_results_rows IS
+'The rows of goldenarch.guard_results; read that table.';

@@ -31,10 +31,12 @@ CREATE INDEX peer_review_sessions_rows_task ON goldenarch.peer_review_sessions_r
 CREATE INDEX peer_review_sessions_rows_due ON goldenarch.peer_review_sessions_rows (deadline) WHERE status = 'open';
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.peer_review_sessions_rows', '');
 COMMENT ON TABLE goldenarch.peer_review_sessions IS
-'Peer reviews of the caller''s tenant. roster: an object of reviewer to {role, weight} fixed when the review was opened, or null for a panel open to all who
-may vote. score: the weight of the approvals (conditional: half) over total_weight, passed at quorum. A review past its deadline counts as settled on the votes it
-has, before the maintenance job writes so. Changed by open_review and cast_vote alone. Permission to read: task.view.';
-COMMENT ON TABLE goldenarch.peer_review_sessions_rows IS 'The rows of goldenarch.peer_review_sessions; read that table.';
+'Peer reviews of the caller''s tenant. roster: an object of reviewer to {role, weight} fixed when the review was
+opened, or null for a panel open to all who may vote. score: the weight of the approvals (conditional: half) over
+total_weight, passed at quorum. A review past its deadline counts as settled on the votes it has, before the
+maintenance job writes so. Changed by open_review and cast_vote alone. Permission to read: task.view.';
+COMMENT ON TABLE goldenarch.peer_review_sessions_rows IS
+'The rows of goldenarch.peer_review_sessions; read that table.';
 
 CREATE TABLE goldenarch.peer_votes (
 	tenant text COLLATE "C" NOT NULL DEFAULT '',
@@ -57,6 +59,7 @@ CREATE POLICY tenant ON goldenarch.peer_votes
 	   AND tenant OPERATOR(pg_catalog.<=) (SELECT goldenarch.tenant_ceiling('task.view')));
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.peer_votes_rows', '');
 COMMENT ON TABLE goldenarch.peer_votes IS
-'Votes of peer reviews of the caller''s tenant, one a person: person is the owner of the agent that voted, or the voter. role and weight as they were at
-the vote. Written by cast_vote alone. Permission to read: task.view.';
-COMMENT ON TABLE goldenarch.peer_votes_rows IS 'The rows of goldenarch.peer_votes; read that table.';
+'Votes of peer reviews of the caller''s tenant, one a person: person is the owner of the agent that voted, or the
+voter. role and weight as they were at the vote. Written by cast_vote alone. Permission to read: task.view.';
+COMMENT ON TABLE goldenarch.peer_votes_rows IS
+'The rows of goldenarch.peer_votes; read that table.';

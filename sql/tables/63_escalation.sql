@@ -28,6 +28,8 @@ CREATE POLICY tenant ON goldenarch.escalations
 CREATE INDEX escalations_rows_task ON goldenarch.escalations_rows (tenant, task_id);
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.escalations_rows', '');
 COMMENT ON TABLE goldenarch.escalations IS
-'Escalations of the caller''s tenant: status open or resolved; context: the failure and the attempts made before giving up. Made by create_escalation, by
-handle_guard_failure when its limits are used up; closed by resolve_escalation. Permission to read: escalation.view.';
-COMMENT ON TABLE goldenarch.escalations_rows IS 'The rows of goldenarch.escalations; read that table.';
+'Escalations of the caller''s tenant: status open or resolved; context: the failure and the attempts made before
+giving up. Made by create_escalation, by handle_guard_failure when its limits are used up; closed by
+resolve_escalation. Permission to read: escalation.view.';
+COMMENT ON TABLE goldenarch.escalations_rows IS
+'The rows of goldenarch.escalations; read that table.';

@@ -127,9 +127,20 @@ RESET ROLE;
 SELECT r->>'status' AS status, r->>'reason' AS reason, r->'actions'->0->>'type' AS type, r->>'new_state' AS new_state
 FROM goldenarch.handle_guard_failure(:'secrets', failure('security_approved', target => 'completed')) AS r;
 -- no rule
-DELETE FROM goldenarch.autofix_rules WHERE guard = '*';
+SELECT id, goldenarch.drop_autofix_rule(id) AS dropped, goldenarch.drop_autofix_rule(id) AS again FROM goldenarch.autofix_rules WHERE guard = '*';
 SELECT goldenarch.create_task('no rule') AS norule \gset
 SELECT goldenarch.handle_guard_failure(:'norule', failure('house_style'));
+
+-- rules and guards are rows, changed on record
+SELECT goldenarch.set_guard('licence_ok', 'developing', remediation => true);
+SELECT goldenarch.set_autofix_rule('licence_ok', 'ask', 'lawyer', 'Ask about the licence', 7) AS one,
+	goldenarch.set_autofix_rule('licence_ok', 'ask', 'lawyer', 'Ask again', 8) AS same;
+SELECT goldenarch.create_task('licensed') AS licensed \gset
+SELECT ok, failed_guards FROM goldenarch.advance_task(:'licensed', 'developing');
+SELECT told(goldenarch.handle_guard_failure(:'licensed', failure('licence_ok')));
+SELECT goldenarch.drop_guard('licence_ok') AS dropped, goldenarch.drop_guard('licence_ok') AS again;
+SELECT ok, state FROM goldenarch.advance_task(:'licensed', 'developing');
+SELECT action, resource_id, details FROM goldenarch.audit_log WHERE resource_type IN ('guard', 'autofix_rule') ORDER BY id;
 
 -- rolled back is not counted
 BEGIN;
@@ -153,10 +164,21 @@ SELECT q, attempt(replace(q, 'TASK', quote_literal(:'norule'))) FROM (VALUES
 	($$SELECT goldenarch.handle_guard_failure(TASK, '{"guard_name": "a", "target_state": "nowhere"}')$$),
 	($$SELECT goldenarch.handle_guard_failure(TASK, '{"guard_name": "a", "current_state": "nowhere"}')$$),
 	($$SELECT goldenarch.handle_guard_failure('00000000-0000-0000-0000-000000000000', '{"guard_name": "a"}')$$)) AS bad(q);
+SELECT q, attempt(q) FROM (VALUES ($$SELECT goldenarch.set_guard(NULL, 'reviewing')$$), ($$SELECT goldenarch.set_guard('*', 'reviewing')$$),
+	($$SELECT goldenarch.set_guard('a', NULL)$$), ($$SELECT goldenarch.set_guard('a', 'failed')$$), ($$SELECT goldenarch.set_guard('a', '*')$$),
+	($$SELECT goldenarch.set_guard('a', 'reviewing', '')$$), ($$SELECT goldenarch.set_guard('a', 'reviewing', security => NULL)$$),
+	($$SELECT goldenarch.set_guard('a', 'reviewing', remediation => NULL)$$), ('SELECT goldenarch.drop_guard(NULL)'),
+	($$SELECT goldenarch.set_autofix_rule(NULL, 'fix', 'r', 'd')$$), ($$SELECT goldenarch.set_autofix_rule('a', '', 'r', 'd')$$),
+	($$SELECT goldenarch.set_autofix_rule('a', 'task', 'r', 'd')$$), ($$SELECT goldenarch.set_autofix_rule('a', 'fix', NULL, 'd')$$),
+	($$SELECT goldenarch.set_autofix_rule('a', 'fix', 'r', NULL)$$), ($$SELECT goldenarch.set_autofix_rule('a', 'fix', 'r', 'd', 0)$$),
+	($$SELECT goldenarch.set_autofix_rule('a', 'fix', 'r', 'd', 1, 'created')$$), ('SELECT goldenarch.drop_autofix_rule(NULL)'),
+	('SELECT goldenarch.drop_autofix_rule(0)')) AS bad(q);
 SELECT ok FROM goldenarch.advance_task(:'norule', 'cancelled');
 SELECT attempt(format('SELECT goldenarch.handle_guard_failure(%L, failure(%L))', :'norule', 'has_tests'));
 SELECT attempt(format('SELECT goldenarch.report_guard(%L, %L, true)', :'norule', 'has_tests'));
 SET ROLE guard_nobody;
-SELECT q, attempt(q) FROM (VALUES ('SELECT goldenarch.report_guard(NULL, NULL, NULL)'), ('SELECT goldenarch.handle_guard_failure(NULL, NULL)')) AS bad(q);
+SELECT q, attempt(q) FROM (VALUES ('SELECT goldenarch.report_guard(NULL, NULL, NULL)'), ('SELECT goldenarch.handle_guard_failure(NULL, NULL)'),
+	('SELECT goldenarch.set_guard(NULL, NULL)'), ('SELECT goldenarch.drop_guard(NULL)'),
+	('SELECT goldenarch.set_autofix_rule(NULL, NULL, NULL, NULL)'), ('SELECT goldenarch.drop_autofix_rule(NULL)')) AS bad(q);
 RESET ROLE;
 SELECT action, outcome, count(*) FROM goldenarch.audit_log WHERE action LIKE 'guard.%' GROUP BY action, outcome ORDER BY action COLLATE "C", outcome COLLATE "C";
