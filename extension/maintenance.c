@@ -9,9 +9,11 @@
 #include "utils/builtins.h"
 
 #include "approval.h"
+#include "budget.h"
 #include "goldenarch/error.h"
 #include "goldenarch/query.h"
 #include "ground.h"
+#include "limiters.h"
 #include "message.h"
 #include "sandbox_lease.h"
 #include "task.h"
@@ -27,6 +29,9 @@ static const GaMaintenanceJob jobs[] = {
     {"due_reviews", ga_review_settle_due, false},
     {"message_retention", ga_message_retain, false},
     {"old_tasks", ga_task_retain, false},
+    {"breakers", ga_breaker_maintain, false},
+    {"budget_expiry", ga_budget_expire, false},
+    {"budget_retention", ga_budget_prune, false},
     {NULL, NULL, false},
 };
 
