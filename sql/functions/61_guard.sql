@@ -17,7 +17,8 @@ priority, description, agent, task_id}], new_state}. status auto_fixed: remediat
 no_fix_available: no rule applies, or a review was requested; escalated: a limit is reached. Limits, counted on the
 root task until an escalation is resolved: 2 attempts at one failure (guard, target state and failed checks), 5
 below a root, fixes of fixes 2 deep, none where artifact says that nothing changed. A security guard is never
-fixed, only reviewed or escalated. Errors: 22023, 42704, 55000 (finished). Permission: task.update.';
+fixed, only reviewed or escalated. Errors: 22023, 42704, 55000 (finished).
+Permission: task.update.';
 
 CREATE OR REPLACE FUNCTION goldenarch.set_guard(guard text, target_state text,
 	permission text DEFAULT 'task.report_guard', security boolean DEFAULT false, remediation boolean DEFAULT false)
@@ -26,12 +27,14 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_sql_set_guard';
 COMMENT ON FUNCTION goldenarch.set_guard(text, text, text, boolean, boolean) IS
 'Adds a guard before target_state (developing, reviewing, deploying or completed), or changes one. permission: what a
 reporter needs beside task.report_guard. security: its failure is reviewed or escalated, never fixed. remediation: it
-stands before remediation tasks too. Holds for tasks under way. Errors: 22023. Permission: system.admin.';
+stands before remediation tasks too. Holds for tasks under way. Errors: 22023.
+Permission: system.admin.';
 
 CREATE OR REPLACE FUNCTION goldenarch.drop_guard(guard text) RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_sql_drop_guard';
 COMMENT ON FUNCTION goldenarch.drop_guard(text) IS
-'Takes a guard away, also from tasks under way; false where there is none. Errors: 22023. Permission: system.admin.';
+'Takes a guard away, also from tasks under way; false where there is none. Errors: 22023.
+Permission: system.admin.';
 
 CREATE OR REPLACE FUNCTION goldenarch.set_autofix_rule(guard text, action text, agent_role text, description text,
 	priority integer DEFAULT 5, target_state text DEFAULT '*') RETURNS integer
@@ -39,9 +42,11 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_sql_set_autofix_ru
 COMMENT ON FUNCTION goldenarch.set_autofix_rule(text, text, text, text, integer, text) IS
 'Adds a rule of what handle_guard_failure does, or changes the one of this guard, target_state and action; returns its
 number. guard: * is every guard without a rule of its own. action: what the task it makes is to do; review asks for a
-review and fixes nothing. priority: 1 to 100, 1 the most urgent. Errors: 22023. Permission: system.admin.';
+review and fixes nothing. priority: 1 to 100, 1 the most urgent. Errors: 22023.
+Permission: system.admin.';
 
 CREATE OR REPLACE FUNCTION goldenarch.drop_autofix_rule(rule integer) RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_sql_drop_autofix_rule';
 COMMENT ON FUNCTION goldenarch.drop_autofix_rule(integer) IS
-'Takes a rule away; false where there is none. Errors: 22023. Permission: system.admin.';
+'Takes a rule away; false where there is none. Errors: 22023.
+Permission: system.admin.';

@@ -49,7 +49,12 @@ sub fill
 		[ register_schema => "'thing', '{\"type\": \"object\"}'" ],
 		[ propose_prompt => "'developer', 'Write small functions.'" ],
 		[ request_approval => "'deploy', 'web', '{\"version\": 2}'" ],
-		[ create_task => "'write the page'" ], [ publish => "'prc.task.done', '{\"ok\": true}'" ],
+		[ create_task => "'write the page'" ], [ set_agent => "'ann', 'reviewer', 'alice'" ],
+		[ report_guard => "(SELECT id FROM goldenarch.tasks), 'has_tests', false" ],
+		[ open_review => '(SELECT id FROM goldenarch.tasks)' ], [ set_agent_role => "'reviewer', 0.5" ],
+		[ create_escalation => "(SELECT id FROM goldenarch.tasks), 'nobody knows'" ],
+		[ set_guard => "'has_tests', 'reviewing'" ], [ drop_autofix_rule => '6' ],
+		[ set_autofix_rule => "'*', 'ask', 'lawyer', 'Ask'" ], [ publish => "'prc.task.done', '{\"ok\": true}'" ],
 		[ submit_job => "'python', 'print(1)'" ])
 	{
 		my ($name, $arguments) = @$call;
