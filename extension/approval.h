@@ -34,6 +34,7 @@ typedef struct GaApproval
 typedef struct GaApprovalHooks
 {
 	const char *kind;
+	bool human; /* no agent decides it */
 	/* before the request's row is locked: take the locks that come first */
 	void (*prepare)(const GaApproval *approval);
 	/* at quorum, the request approved: have the effect; the request is consumed when it returns */

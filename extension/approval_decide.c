@@ -91,14 +91,47 @@ require_content(const GaApproval *a, const char *digest, const char *action)
 		       "Look at the request in goldenarch.pending_approvals and name its digest.");
 }
 
-static void
-require_not_own(const GaPrincipal *who, const GaApproval *a, const char *action)
+/*
+ * Whose seat it is: the owner's for an agent that has one, else the subject's own. Asked each time,
+ * since an agent may get an owner after the vote.
+ */
+static const char *
+person_of(const GaApproval *a, const char *subject, bool *agent)
 {
-	if (strcmp(who->subject, a->requested_by) == 0)
+	static GaStmt find =
+	    GA_STMT("SELECT COALESCE(owner, id)::pg_catalog.text FROM goldenarch.agents"
+	            " WHERE tenant OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
+	            TEXTOID, TEXTOID);
+	GaRows rows = ga_query(&find, ga_text(a->tenant), ga_text(subject));
+
+	if (agent != NULL)
+		*agent = rows.count > 0;
+	return rows.count > 0 ? ga_row_text(&rows, 0, 1) : subject;
+}
+
+/* The person who decides: not the one who asked, and a person where only a person will do. */
+static const char *
+require_judge(const GaPrincipal *who, const GaApproval *a, const char *action)
+{
+	const GaApprovalHooks *hooks = ga_approval_hooks(a->kind);
+	const char *author = person_of(a, a->requested_by, NULL);
+	bool agent;
+	const char *person = person_of(a, who->subject, &agent);
+
+	if (strcmp(who->subject, a->requested_by) == 0 || strcmp(person, author) == 0 ||
+	    strcmp(who->subject, author) == 0)
 		refuse(ERRCODE_INSUFFICIENT_PRIVILEGE, action, id_text(a),
 		       psprintf("approval request %lld is the caller's own", (long long) a->id),
-		       psprintf("\"%s\" requested it; nobody decides his own request.", a->requested_by),
+		       psprintf("\"%s\" requested it; nobody decides his own request, nor one of an agent "
+		                "that he owns.",
+		                a->requested_by),
 		       "Have another person decide it, or withdraw it with cancel_approval().");
+	if (agent && hooks != NULL && hooks->human)
+		refuse(ERRCODE_INSUFFICIENT_PRIVILEGE, action, id_text(a),
+		       psprintf("approval request %lld needs a human", (long long) a->id),
+		       psprintf("\"%s\" is an agent.", who->subject),
+		       "Have a person decide it with a token, or a role, of his own.");
+	return person;
 }
 
 /* Before anything is read: who holds no permission of any policy decides nothing. */
@@ -135,34 +168,41 @@ has_seat(const GaApproval *a, const char *person)
 }
 
 static void
-take_seat(const GaApproval *a, const GaPrincipal *who, const char *vote, const char *comment,
-          TimestampTz at)
+take_seat(const GaApproval *a, const char *person, const GaPrincipal *who, const char *vote,
+          const char *comment, TimestampTz at)
 {
-	static GaStmt insert =
-	    GA_STMT("INSERT INTO goldenarch.approval_votes"
-	            " (tenant, approval_id, revision, person, subject, vote, comment, digest, at)"
-	            " VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8)"
-	            " ON CONFLICT (tenant, approval_id, revision, person) DO UPDATE"
-	            " SET vote = EXCLUDED.vote, comment = EXCLUDED.comment, at = EXCLUDED.at",
-	            TEXTOID, INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TIMESTAMPTZOID);
+	static GaStmt insert = GA_STMT(
+	    "INSERT INTO goldenarch.approval_votes"
+	    " (tenant, approval_id, revision, person, subject, vote, comment, digest, at)"
+	    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+	    " ON CONFLICT (tenant, approval_id, revision, person) DO UPDATE"
+	    " SET vote = EXCLUDED.vote, comment = EXCLUDED.comment, at = EXCLUDED.at",
+	    TEXTOID, INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TIMESTAMPTZOID);
 
-	ga_query(&insert, ga_text(a->tenant), ga_int8(a->id), ga_int4(a->revision),
+	ga_query(&insert, ga_text(a->tenant), ga_int8(a->id), ga_int4(a->revision), ga_text(person),
 	         ga_text(who->subject), ga_text(vote), ga_text(comment), ga_approval_digest(a->digest),
 	         ga_timestamp(at));
 }
 
-/* Seats in favour that count: of this revision, for this digest, none the requester's own. */
+/*
+ * Seats in favour that count: of this revision, for this digest, a person once by what is known of
+ * agents now, none the requester's own.
+ */
 static int32
 count_seats(const GaApproval *a)
 {
-	static GaStmt count =
-	    GA_STMT("SELECT pg_catalog.count(*)::pg_catalog.int4 FROM goldenarch.approval_votes"
-	            " WHERE tenant OPERATOR(pg_catalog.=) $1 AND approval_id OPERATOR(pg_catalog.=) $2"
-	            " AND revision OPERATOR(pg_catalog.=) $3 AND vote OPERATOR(pg_catalog.=) 'approve'"
-	            " AND digest OPERATOR(pg_catalog.=) $4 AND person OPERATOR(pg_catalog.<>) $5",
-	            TEXTOID, INT8OID, INT4OID, BYTEAOID, TEXTOID);
+	static GaStmt count = GA_STMT(
+	    "SELECT pg_catalog.count(DISTINCT COALESCE(g.owner, v.person))::pg_catalog.int4"
+	    " FROM goldenarch.approval_votes v LEFT JOIN goldenarch.agents g"
+	    " ON g.tenant OPERATOR(pg_catalog.=) v.tenant AND g.id OPERATOR(pg_catalog.=) v.subject"
+	    " WHERE v.tenant OPERATOR(pg_catalog.=) $1 AND v.approval_id OPERATOR(pg_catalog.=) $2"
+	    " AND v.revision OPERATOR(pg_catalog.=) $3 AND v.vote OPERATOR(pg_catalog.=) 'approve'"
+	    " AND v.digest OPERATOR(pg_catalog.=) $4 AND v.subject OPERATOR(pg_catalog.<>) $5"
+	    " AND COALESCE(g.owner, v.person) OPERATOR(pg_catalog.<>) ALL (ARRAY[$5, $6])",
+	    TEXTOID, INT8OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID);
 	GaRows rows = ga_query(&count, ga_text(a->tenant), ga_int8(a->id), ga_int4(a->revision),
-	                       ga_approval_digest(a->digest), ga_text(a->requested_by));
+	                       ga_approval_digest(a->digest), ga_text(a->requested_by),
+	                       ga_text(person_of(a, a->requested_by, NULL)));
 
 	return ga_row_int4(&rows, 0, 1);
 }
@@ -185,19 +225,22 @@ ga_approval_approve(const GaPrincipal *who, int64 id, const char *comment, const
 	GaApproval *a = ga_approval_lock(who, id, &policy);
 	TimestampTz at = ga_now();
 	const GaApprovalHooks *hooks = ga_approval_hooks(a->kind);
+	const char *person;
+	bool seated;
 	int32 seats;
 
 	ga_require_permission(who, policy.permission);
-	require_not_own(who, a, "approval.approve");
-	require_open(a, &policy, at, "approval.approve", has_seat(a, who->subject));
+	person = require_judge(who, a, "approval.approve");
+	seated = has_seat(a, person);
+	require_open(a, &policy, at, "approval.approve", seated);
 	require_content(a, digest, "approval.approve");
-	if (has_seat(a, who->subject))
+	if (seated)
 	{
 		ereport(NOTICE, (errmsg("you have approved request %lld already", (long long) id),
 		                 errdetail("One person has one seat.")));
 		return a->state;
 	}
-	take_seat(a, who, "approve", comment, at);
+	take_seat(a, person, who, "approve", comment, at);
 	seats = count_seats(a);
 	store_seats(a, seats);
 	if (seats < policy.quorum)
@@ -222,11 +265,12 @@ ga_approval_reject(const GaPrincipal *who, int64 id, const char *reason)
 	GaApprovalPolicy policy;
 	GaApproval *a = ga_approval_lock(who, id, &policy);
 	TimestampTz at = ga_now();
+	const char *person;
 
 	ga_require_permission(who, policy.permission);
-	require_not_own(who, a, "approval.reject");
+	person = require_judge(who, a, "approval.reject");
 	require_open(a, &policy, at, "approval.reject", true);
-	take_seat(a, who, "reject", reason, at);
+	take_seat(a, person, who, "reject", reason, at);
 	store_seats(a, count_seats(a));
 	ga_count(GA_COUNT_APPROVALS_DECIDED);
 	ga_approval_move(a, "rejected", who->subject, reason, at);

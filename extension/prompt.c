@@ -221,6 +221,7 @@ prompt_closed(const GaApproval *a, const char *state, const char *by, const char
 }
 
 const GaApprovalHooks ga_prompt_approvals = {.kind = KIND,
+                                             .human = true,
                                              .prepare = lock_role,
                                              .approved = prompt_approved,
                                              .closed = prompt_closed};

@@ -145,12 +145,41 @@ SELECT affected FROM goldenarch.run_maintenance() WHERE job = 'escalate_approval
 SELECT affected FROM goldenarch.run_maintenance() WHERE job = 'escalate_approvals';
 SELECT state, escalated_at IS NOT NULL AS escalated FROM goldenarch.approvals WHERE id = :slow;
 
+-- An agent's seat is its owner's: not a second one, and none for what the owner asked; not even when
+-- the owner is named after the vote.
+RESET ROLE;
+SELECT goldenarch.set_approval_policy('deploy', quorum => 2);
+INSERT INTO goldenarch.agents (tenant, id, role, owner) VALUES ('', 'cat', 'reviewer', 'bob');
+SET ROLE apv_ann;
+SELECT goldenarch.request_approval('deploy', 'prod', '{"version": 16}') AS shared \gset
+SET ROLE apv_bob;
+SELECT goldenarch.approve(:shared);
+SET ROLE apv_cat;
+SELECT goldenarch.approve(:shared);
+RESET ROLE;
+UPDATE goldenarch.agents SET owner = 'ann' WHERE id = 'cat';
+SET ROLE apv_cat;
+SELECT attempt(format($$SELECT goldenarch.approve(%s)$$, :shared));
+RESET ROLE;
+UPDATE goldenarch.agents SET owner = NULL WHERE id = 'cat';
+SET ROLE apv_cat;
+SELECT goldenarch.approve(:shared);
+RESET ROLE;
+UPDATE goldenarch.agents SET owner = 'bob' WHERE id = 'cat';
+SET ROLE apv_ann;
+SELECT attempt($$SELECT goldenarch.consume_approval('deploy', 'prod', '{"version": 16}')$$);
+RESET ROLE;
+DELETE FROM goldenarch.agents;
+
 -- Another tenant's request does not exist; one's own is used by one's own tenant alone.
 SET ROLE apv_eve;
 SELECT attempt(format($$SELECT goldenarch.approve(%s)$$, :slow));
 SELECT attempt(format($$SELECT goldenarch.reject(%s, 'x')$$, :slow));
 SELECT attempt(format($$SELECT goldenarch.cancel_approval(%s)$$, :slow));
 SELECT count(*) FROM goldenarch.pending_approvals;
+RESET ROLE;
+SELECT goldenarch.set_approval_policy('deploy');
+SET ROLE apv_eve;
 SELECT goldenarch.request_approval('deploy', 'prod', '{"version": 15}') AS foreign_one \gset
 SELECT attempt(format($$SELECT goldenarch.approve(%s)$$, :foreign_one));
 SET ROLE apv_bob;

@@ -78,6 +78,13 @@ SELECT goldenarch.active_prompt('security') IS NULL AS not_live;
 SELECT attempt(format($$SELECT goldenarch.approve_prompt_update(%s)$$, :prompt_id));
 SET ROLE lrn_ann;
 SELECT attempt(format($$SELECT goldenarch.approve_prompt_update(%s)$$, :prompt_id));
+-- No agent stands in for a human.
+RESET ROLE;
+INSERT INTO goldenarch.agents (tenant, id, role, owner) VALUES ('', 'cat', 'reviewer', 'zoe');
+SET ROLE lrn_cat;
+SELECT attempt(format($$SELECT goldenarch.approve_prompt_update(%s)$$, :prompt_id));
+RESET ROLE;
+DELETE FROM goldenarch.agents;
 SET ROLE lrn_cat;
 SELECT * FROM goldenarch.get_pending_approvals_count();
 SELECT kind, subject, requested_by, quorum, payload FROM goldenarch.pending_approvals;
