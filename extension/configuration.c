@@ -48,6 +48,17 @@ row_as_json(const TriggerData *trigger, HeapTuple tuple)
 	return ga_row_jsonb(&rows, 0, 1);
 }
 
+/* The first column, which is the key of every table of this kind; "*" for all rows. */
+static char *
+key_of(const TriggerData *trigger, HeapTuple tuple)
+{
+	char *key = NULL;
+
+	if (tuple != NULL)
+		key = SPI_getvalue(tuple, RelationGetDescr(trigger->tg_relation), 1);
+	return key != NULL ? key : pstrdup("*");
+}
+
 static void
 record(const TriggerData *trigger, const char *operation, HeapTuple before, HeapTuple after)
 {
@@ -70,7 +81,8 @@ record(const TriggerData *trigger, const char *operation, HeapTuple before, Heap
 			ga_json_jsonb(&json, "before", was);
 		if (is != NULL)
 			ga_json_jsonb(&json, "after", is);
-		ga_audit("configuration.change", "table", table, ga_json_end(&json));
+		ga_audit("configuration.change", table, key_of(trigger, after ? after : before),
+		         ga_json_end(&json));
 	}
 	ga_leave(&call);
 }

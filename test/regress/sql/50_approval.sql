@@ -250,7 +250,7 @@ SELECT subject, action, resource_id, details->>'sqlstate' AS sqlstate FROM golde
 WHERE outcome = 'denied' AND resource_type = 'approval' ORDER BY id LIMIT 6;
 SELECT subject, count(*) FROM goldenarch.outbox GROUP BY 1 ORDER BY subject COLLATE "C";
 SELECT details->>'operation' AS operation, details->'after'->>'kind' AS kind, details->'after'->>'version' AS version
-FROM goldenarch.audit_log WHERE action = 'configuration.change' ORDER BY id;
+FROM goldenarch.audit_log WHERE action = 'configuration.change' AND resource_type = 'approval_policies' ORDER BY id;
 
 DROP OWNED BY apv_ann, apv_bob, apv_cat, apv_dan, apv_eve;
 DROP ROLE apv_ann, apv_bob, apv_cat, apv_dan, apv_eve;

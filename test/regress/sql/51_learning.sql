@@ -201,15 +201,15 @@ SELECT attempt($$SELECT count(*) FROM goldenarch.governance_status$$);
 SELECT (SELECT count(*) FROM goldenarch.agent_prompts) AS prompts, (SELECT count(*) FROM goldenarch.prompt_history) AS history;
 RESET ROLE;
 
--- The limits are a DBA's to change; each change is audited, also inside another's maintenance command.
+-- The limits are a DBA's to change; each change is audited.
 DELETE FROM goldenarch.learning_governance WHERE agent_role = 'reviewer';
 INSERT INTO goldenarch.learning_governance VALUES ('reviewer', 1, '1 hour', true);
-SELECT details->>'operation' AS operation, coalesce(details->'after', details->'before')->>'agent_role' AS agent_role,
+SELECT details->>'operation' AS operation, resource_id AS agent_role,
 	details->'before'->>'cooldown' AS cooldown_before, details->'after'->>'cooldown' AS cooldown_after
-FROM goldenarch.audit_log WHERE action = 'configuration.change' AND resource_id = 'learning_governance' ORDER BY id;
+FROM goldenarch.audit_log WHERE action = 'configuration.change' AND resource_type = 'learning_governance' ORDER BY id;
 BEGIN;
 TRUNCATE goldenarch.learning_governance;
-SELECT details->>'operation' AS operation FROM goldenarch.audit_log WHERE action = 'configuration.change' ORDER BY id DESC LIMIT 1;
+SELECT details->>'operation' AS operation, resource_id FROM goldenarch.audit_log WHERE action = 'configuration.change' ORDER BY id DESC LIMIT 1;
 SELECT goldenarch.can_auto_update_prompt('tester') AS without_limits_a_human_decides;
 ROLLBACK;
 SELECT attempt($$UPDATE goldenarch.learning_governance SET max_updates_per_day = -1$$) LIKE '23514 %' AS negative_limit_is_refused;
