@@ -50,12 +50,11 @@ row_as_json(const TriggerData *trigger, HeapTuple tuple)
 
 /* The first column, which is the key of every table of this kind; "*" for all rows. */
 static char *
-key_of(const TriggerData *trigger, HeapTuple tuple)
+key_of(const TriggerData *trigger, const Jsonb *row)
 {
-	char *key = NULL;
+	const char *column = NameStr(TupleDescAttr(RelationGetDescr(trigger->tg_relation), 0)->attname);
+	char *key = row != NULL ? ga_json_get_text(row, column) : NULL;
 
-	if (tuple != NULL)
-		key = SPI_getvalue(tuple, RelationGetDescr(trigger->tg_relation), 1);
 	return key != NULL ? key : pstrdup("*");
 }
 
@@ -81,8 +80,7 @@ record(const TriggerData *trigger, const char *operation, HeapTuple before, Heap
 			ga_json_jsonb(&json, "before", was);
 		if (is != NULL)
 			ga_json_jsonb(&json, "after", is);
-		ga_audit("configuration.change", table, key_of(trigger, after ? after : before),
-		         ga_json_end(&json));
+		ga_audit("configuration.change", table, key_of(trigger, is ? is : was), ga_json_end(&json));
 	}
 	ga_leave(&call);
 }
