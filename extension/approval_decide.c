@@ -27,7 +27,7 @@ GA_FUNCTION(ga_consume_approval);
 /* ---- refusals ---- */
 
 static void refuse(int sqlstate, const char *action, const char *id, const char *message,
-                   const char *detail, const char *hint) pg_attribute_noreturn();
+                   const char *detail, const char *hint) GA_NORETURN;
 
 static void
 refuse(int sqlstate, const char *action, const char *id, const char *message, const char *detail,

@@ -149,7 +149,7 @@ take_up(Entry *entry, const Saved *saved)
 	                  saved->opened_at);
 }
 
-static void raise_table_full(void) pg_attribute_noreturn();
+static void raise_table_full(void) GA_NORETURN;
 
 static void
 raise_table_full(void)

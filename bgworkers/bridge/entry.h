@@ -11,6 +11,6 @@
 #include "goldenarch/compat.h"
 
 extern GA_EXPORT int ga_bridge_abi(void);
-extern GA_EXPORT void ga_bridge_relay_run(void) pg_attribute_noreturn();
+extern GA_EXPORT void ga_bridge_relay_run(void) GA_NORETURN;
 
 #endif

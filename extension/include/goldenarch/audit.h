@@ -41,6 +41,6 @@ typedef struct GaDenial
 } GaDenial;
 
 /* Inside or outside ga_enter. */
-extern GA_EXPORT void ga_deny(const GaDenial *denial) pg_attribute_noreturn();
+extern GA_EXPORT void ga_deny(const GaDenial *denial) GA_NORETURN;
 
 #endif

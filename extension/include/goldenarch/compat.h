@@ -21,6 +21,9 @@
 /* A symbol that goldenarch_bridge.so uses, or that the postmaster looks up by name. */
 #define GA_EXPORT PGDLLEXPORT
 
+/* After a declaration's parameters; the server's own macro changed place and name in 18. */
+#define GA_NORETURN __attribute__((noreturn))
+
 /* The wait event of every wait of ours; 17 can name it. */
 #if PG_VERSION_NUM >= 170000
 #include "utils/wait_event.h"

@@ -8,7 +8,7 @@
 
 #include "postgres.h"
 
-#include "fmgr.h"
+#include "goldenarch/compat.h"
 
 #define GA_ERR_RATE_LIMITED MAKE_SQLSTATE('Z', 'G', '0', '0', '1')
 #define GA_ERR_BUDGET_EXHAUSTED MAKE_SQLSTATE('Z', 'G', '0', '0', '2')
@@ -35,7 +35,7 @@ extern int64 ga_arg_interval_us(FunctionCallInfo fcinfo, int n, const char *name
 extern char **ga_arg_text_array(FunctionCallInfo fcinfo, int n, const char *name, bool null_ok,
                                 int *count);
 
-extern void ga_bad_argument(const char *name, const char *detail) pg_attribute_noreturn();
+extern void ga_bad_argument(const char *name, const char *detail) GA_NORETURN;
 
 /* 55000 with a HINT unless goldenarch is in shared_preload_libraries. "what" names the feature. */
 extern void ga_require_preload(const char *what);
