@@ -3,7 +3,7 @@
  * The only caller of SPI, and the switch between the caller's rights and the owner's
  * (goldenarch/query.h is the contract).
  *
- * State: one pointer to the innermost running call. An abort of the (sub)transaction a call was
+ * State: the stack of running calls. An abort of the (sub)transaction a call was
  * entered in drops it; the server itself restores user, security context, settings and SPI. No
  * locks. Plans are kept for the life of the backend; the plan cache re-plans them when a table or
  * the user changes.
@@ -26,18 +26,34 @@
 
 #define SAFE_PATH "pg_catalog, pg_temp"
 
-static GaCall *current_call;
+/*
+ * The running calls, outermost first. What an abort needs stands here and not in the GaCall: that
+ * lies in a stack frame which the error has already left.
+ */
+#define CALL_DEPTH_MAX 64
+static struct
+{
+	GaCall *call;
+	int nest_level; /* transaction nesting at entry */
+} calls[CALL_DEPTH_MAX];
+static int call_depth;
+
+static GaCall *
+current_call(void)
+{
+	return call_depth > 0 ? calls[call_depth - 1].call : NULL;
+}
 
 bool
 ga_inside_call(void)
 {
-	return current_call != NULL;
+	return call_depth > 0;
 }
 
 const GaPrincipal *
 ga_principal(void)
 {
-	return current_call ? current_call->principal : ga_compute_principal();
+	return call_depth > 0 ? current_call()->principal : ga_compute_principal();
 }
 
 bool
@@ -66,9 +82,10 @@ ga_owner(void)
 static void
 enter(GaCall *call, const GaPrincipal *who, bool switched)
 {
+	if (call_depth == CALL_DEPTH_MAX)
+		ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+		                errmsg("calls of goldenarch functions are nested too deeply")));
 	call->result_context = CurrentMemoryContext;
-	call->nest_level = GetCurrentTransactionNestLevel();
-	call->outer = current_call;
 	call->principal = who;
 	GetUserIdAndSecContext(&call->save_userid, &call->save_sec_context);
 	if (switched)
@@ -79,7 +96,8 @@ enter(GaCall *call, const GaPrincipal *who, bool switched)
 	                         true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	current_call = call;
+	calls[call_depth].call = call;
+	calls[call_depth++].nest_level = GetCurrentTransactionNestLevel();
 }
 
 void
@@ -107,8 +125,8 @@ ga_enter(GaCall *call, const char *permission)
 void
 ga_leave(GaCall *call)
 {
-	Assert(current_call == call);
-	current_call = call->outer;
+	Assert(current_call() == call);
+	call_depth--;
 	SPI_finish();
 	AtEOXact_GUC(true, call->guc_level);
 	SetUserIdAndSecContext(call->save_userid, call->save_sec_context);
@@ -127,8 +145,8 @@ ga_worker_begin(GaCall *call)
 void
 ga_worker_commit(GaCall *call)
 {
-	Assert(current_call == call);
-	current_call = call->outer;
+	Assert(current_call() == call);
+	call_depth--;
 	SPI_finish();
 	AtEOXact_GUC(true, call->guc_level);
 	PopActiveSnapshot();
@@ -139,8 +157,8 @@ ga_worker_commit(GaCall *call)
 static void
 forget_calls(int nest_level)
 {
-	while (current_call && current_call->nest_level >= nest_level)
-		current_call = current_call->outer;
+	while (call_depth > 0 && calls[call_depth - 1].nest_level >= nest_level)
+		call_depth--;
 }
 
 static void
@@ -187,7 +205,7 @@ ga_query_args(GaStmt *stmt, const GaArg *args, int nargs)
 	int code;
 	int i;
 
-	if (!current_call || nargs != stmt->nargs)
+	if (call_depth == 0 || nargs != stmt->nargs)
 		elog(ERROR, "statement with %d of %d arguments: \"%s\"", nargs, stmt->nargs, stmt->sql);
 	for (i = 0; i < nargs; i++)
 	{
@@ -217,7 +235,7 @@ ga_execute(const char *sql)
 {
 	int code;
 
-	if (!current_call)
+	if (call_depth == 0)
 		elog(ERROR, "statement outside of a call: \"%s\"", sql);
 	code = SPI_execute(sql, false, 0);
 	if (code < 0)
@@ -229,7 +247,7 @@ ga_try(void (*body)(void *arg), void *arg, ErrorData **error)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	GaCall *call = current_call;
+	int depth = call_depth;
 	volatile bool ok = false;
 
 	*error = NULL;
@@ -251,7 +269,7 @@ ga_try(void (*body)(void *arg), void *arg, ErrorData **error)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	current_call = call;
+	call_depth = depth;
 	if (!ok && (*error)->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(*error);
 	return ok;
@@ -339,7 +357,7 @@ ga_row_datum(const GaRows *rows, uint64 row, int col, Oid type, bool *isnull)
 	if (*isnull)
 		return (Datum) 0;
 	get_typlenbyval(type, &len, &byval);
-	old = MemoryContextSwitchTo(current_call->result_context);
+	old = MemoryContextSwitchTo(current_call()->result_context);
 	if (len == -1)
 		value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 	else
@@ -358,7 +376,7 @@ ga_row_text(const GaRows *rows, uint64 row, int col)
 
 	if (isnull)
 		return NULL;
-	old = MemoryContextSwitchTo(current_call->result_context);
+	old = MemoryContextSwitchTo(current_call()->result_context);
 	result = TextDatumGetCString(value);
 	MemoryContextSwitchTo(old);
 	return result;
@@ -405,7 +423,7 @@ ga_row_text_array(const GaRows *rows, uint64 row, int col, int *n)
 	*n = 0;
 	if (isnull)
 		return NULL;
-	old = MemoryContextSwitchTo(current_call->result_context);
+	old = MemoryContextSwitchTo(current_call()->result_context);
 	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT, &items, &nulls,
 	                  n);
 	result = palloc(sizeof(char *) * (*n + 1));

@@ -76,10 +76,8 @@ typedef struct GaCall
 	Oid save_userid;
 	int save_sec_context;
 	int guc_level;
-	int nest_level; /* transaction nesting at entry */
 	MemoryContext result_context;
 	const GaPrincipal *principal;
-	struct GaCall *outer;
 } GaCall;
 
 /* permission null: none needed. Raises 42501 (durably recorded) otherwise. */
