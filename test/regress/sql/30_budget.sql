@@ -22,6 +22,9 @@ SELECT approved, state, reason, allocated_tokens, available, replayed FROM golde
 SELECT approved, reason, available FROM goldenarch.request_tokens('acme', 'r3', 601);
 SELECT approved, reason, available FROM goldenarch.request_tokens('acme', 'r3', 600);
 SELECT budget, current_usage, reserved, available FROM goldenarch.budget_limits ORDER BY budget;
+-- What fits below does not fit above.
+SELECT goldenarch.set_budget('acme/other', 500);
+SELECT approved, reason, available FROM goldenarch.request_tokens('acme/other', 'r4', 1);
 \set VERBOSITY sqlstate
 SELECT goldenarch.require_tokens('acme', 'r4', 1);
 \set VERBOSITY default
