@@ -10,7 +10,8 @@
  * no window.
  *
  * What counts is what went live in the 24 hours before that moment (rolling, so midnight gives
- * nothing away); a rollback takes no slot but starts the cooldown. Prompts themselves: prompt.c.
+ * nothing away); a rollback takes no slot but starts the cooldown, and after the second one a human
+ * decides on the role. Prompts themselves: prompt.c.
  */
 #include "postgres.h"
 
@@ -23,7 +24,8 @@
 #include "goldenarch/query.h"
 #include "learning.h"
 
-#define ROLE_MAX 100 /* bytes; an index key */
+#define ROLE_MAX 100    /* bytes; an index key */
+#define ROLLBACKS_MAX 2 /* in 24 hours; from then on a human decides */
 #define WINDOW (INT64CONST(24) * 60 * 60 * USECS_PER_SEC)
 
 GA_FUNCTION(ga_can_auto_update_prompt);
@@ -79,12 +81,14 @@ judge_cooldown(GaLearningVerdict *v, int64 cooldown)
 	" (pg_catalog.extract('epoch', cooldown) OPERATOR(pg_catalog.*) 1000000)" \
 	"::pg_catalog.int8, require_human_approval::pg_catalog.bool"              \
 	" FROM goldenarch.learning_governance WHERE agent_role OPERATOR(pg_catalog.=) $1"
-#define USAGE                                                                               \
-	"SELECT pg_catalog.count(*)::pg_catalog.int4,"                                          \
-	" ((pg_catalog.array_agg(pg_catalog.lower(live) ORDER BY pg_catalog.lower(live) DESC))" \
-	"[$4::pg_catalog.int4])::pg_catalog.timestamptz"                                        \
-	" FROM goldenarch.prompt_history WHERE tenant OPERATOR(pg_catalog.=) $1"                \
-	" AND agent_role OPERATOR(pg_catalog.=) $2 AND counted"                                 \
+/* usage: slots taken, when the one that must leave the window first went live, rollbacks. */
+#define USAGE                                                                              \
+	"SELECT pg_catalog.count(*) FILTER (WHERE counted)::pg_catalog.int4,"                  \
+	" ((pg_catalog.array_agg(pg_catalog.lower(live) ORDER BY pg_catalog.lower(live) DESC)" \
+	" FILTER (WHERE counted))[$4::pg_catalog.int4])::pg_catalog.timestamptz,"              \
+	" pg_catalog.count(*) FILTER (WHERE NOT counted)::pg_catalog.int4"                     \
+	" FROM goldenarch.prompt_history WHERE tenant OPERATOR(pg_catalog.=) $1"               \
+	" AND agent_role OPERATOR(pg_catalog.=) $2"                                            \
 	" AND pg_catalog.lower(live) OPERATOR(pg_catalog.>) $3::pg_catalog.timestamptz"
 
 static GaLearningVerdict
@@ -113,6 +117,8 @@ judge(const char *tenant, const char *agent_role, GaStmt *limits_stmt, GaStmt *u
 	                      (const GaArg[]){ga_text(tenant), ga_text(agent_role),
 	                                      ga_timestamp(v.at - WINDOW), ga_int4(v.allowance)},
 	                      4);
+	v.rollbacks = ga_row_int4(&usage, 0, 3);
+	v.human = v.human || v.rollbacks >= ROLLBACKS_MAX;
 	judge_limit(&v, &usage);
 	judge_cooldown(&v, cooldown);
 	v.status = v.over_limit ? "daily_limit_reached"
@@ -178,6 +184,9 @@ ga_learning_reason(const GaLearningVerdict *v, const char *agent_role)
 		                timestamptz_to_str(v->last));
 	if (!v->known)
 		return psprintf("%s: role %s has no row in learning_governance", v->status, agent_role);
+	if (v->rollbacks >= ROLLBACKS_MAX)
+		return psprintf("%s: %d rollbacks of role %s in 24 hours", v->status, v->rollbacks,
+		                agent_role);
 	if (v->human)
 		return psprintf("%s: a human decides on prompts of role %s", v->status, agent_role);
 	return pstrdup(v->status);

@@ -14,19 +14,19 @@
 
 typedef struct GaLearningVerdict
 {
-	bool known;        /* the role has a row in learning_governance */
-	bool human;        /* its changes need a human; true for an unknown role */
-	bool over_limit;   /* no slot is left in the 24 hours before "at" */
-	bool cooling;      /* the cooldown since the last change is not over */
-	int32 used;        /* prompts that went live in the 24 hours before "at" */
-	int32 allowance;   /* how many may; only where known */
-	bool has_last;     /* was there ever a change */
-	TimestampTz last;  /* the last change, a rollback included */
-	bool has_retry;    /* there is a time from which limit and cooldown allow the next */
-	TimestampTz retry; /* that time */
-	TimestampTz at;    /* the moment judged; later than every change before it */
-	const char
-	    *status; /* daily_limit_reached, cooldown_active, requires_approval, can_auto_update */
+	bool known; /* the role has a row in learning_governance */
+	bool human; /* its changes need a human: by policy, as an unknown role, after two rollbacks */
+	bool over_limit;    /* no slot is left in the 24 hours before "at" */
+	bool cooling;       /* the cooldown since the last change is not over */
+	int32 rollbacks;    /* of the 24 hours before "at" */
+	int32 used;         /* prompts that went live in the 24 hours before "at" */
+	int32 allowance;    /* how many may; only where known */
+	bool has_last;      /* was there ever a change */
+	TimestampTz last;   /* the last change, a rollback included */
+	bool has_retry;     /* there is a time from which limit and cooldown allow the next */
+	TimestampTz retry;  /* that time */
+	TimestampTz at;     /* the moment judged; later than every change before it */
+	const char *status; /* of can_auto_update, or the first that stands in the way */
 } GaLearningVerdict;
 
 /* Lock the role's state until the transaction ends, by an UPDATE. */

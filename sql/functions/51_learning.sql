@@ -42,7 +42,7 @@ COMMENT ON FUNCTION goldenarch.active_prompt(text) IS
 CREATE OR REPLACE FUNCTION goldenarch.rollback_prompt(agent_role text, version integer)
 	RETURNS bigint LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_rollback_prompt';
 COMMENT ON FUNCTION goldenarch.rollback_prompt(text, integer) IS
-	'Make an earlier version live again; returns its prompt id. Only what was approved before may return (55000 otherwise, and when it is live already); 42704: no such version. Uses up no slot of the 24 hours, starts the cooldown, and the text left behind needs a human to come back. Permission: learning.approve.';
+	'Make an earlier version live again; returns its prompt id. Only what was approved before may return (55000 otherwise, and when it is live already); 42704: no such version. Uses up no slot of the 24 hours, starts the cooldown; the text left behind needs a human to come back, and after two rollbacks in 24 hours every prompt of the role does. Permission: learning.approve.';
 
 CREATE OR REPLACE FUNCTION goldenarch.get_pending_approvals_count(
 		OUT agent_role text, OUT pending_count bigint)

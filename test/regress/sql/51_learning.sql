@@ -141,6 +141,16 @@ SET ROLE lrn_bob;
 SELECT attempt($$SELECT goldenarch.rollback_prompt('developer', 8)$$);
 SELECT attempt($$SELECT goldenarch.rollback_prompt('architect', 3)$$);
 SELECT attempt($$SELECT goldenarch.rollback_prompt('developer', 99)$$);
+-- Two rollbacks in 24 hours: from now on a human decides on this role.
+SELECT goldenarch.rollback_prompt('developer', 2);
+SELECT status FROM goldenarch.governance_status WHERE agent_role = 'developer';
+RESET ROLE;
+SELECT let_pass('2 hours');
+SELECT allowed, reason, used FROM goldenarch.learning_decision('developer');
+SELECT approval_status, reason FROM goldenarch.propose_prompt('developer', 'Version 8.');
+SELECT let_pass('22 hours');
+SELECT allowed FROM goldenarch.learning_decision('developer');
+SET ROLE lrn_bob;
 -- History: at each moment exactly one was live.
 SELECT count(*) AS ranges, bool_and(lower(live) = before) AS unbroken
 FROM (SELECT live, lag(upper(live)) OVER (ORDER BY lower(live)) AS before FROM goldenarch.prompt_history
@@ -162,6 +172,12 @@ SELECT agent_role, updates_in_window FROM goldenarch.governance_status WHERE upd
 SET ROLE lrn_bob;
 SELECT goldenarch.active_prompt('developer');
 
+-- Hints and prompts are read on a standby too; what would write is refused.
+BEGIN READ ONLY;
+SELECT goldenarch.active_prompt('developer'), goldenarch.can_auto_update_prompt('developer');
+SELECT count(*) FROM goldenarch.governance_status;
+SELECT attempt($$SELECT goldenarch.propose_prompt('developer', 'x')$$);
+ROLLBACK;
 -- Proposals do not pile up.
 RESET ROLE;
 SELECT approval_status, count(*) FROM generate_series(1, 22) i, goldenarch.propose_prompt('stranger', 'Hello ' || i) GROUP BY 1 ORDER BY 1;
