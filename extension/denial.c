@@ -246,7 +246,8 @@ ga_denial_worker_main(Datum arg)
 	who.pg_role = record->pg_role;
 	ga_audit_as(&who, record->at, GA_OUTCOME_DENIED, record->action, record->resource_type,
 	            record->resource_id[0] ? record->resource_id : "-",
-	            ga_json_pairs("sqlstate", record->sqlstate, "message", record->message, NULL));
+	            ga_json_pairs("sqlstate", record->sqlstate, "message", record->message, "pg_role",
+	                          GetUserNameFromId(record->pg_role, true), NULL));
 	ForceSyncCommit();
 	ga_worker_commit(&call);
 	pg_atomic_write_u32(&record->committed, 1);

@@ -12,6 +12,7 @@
 #include "goldenarch/shmem.h"
 #include "goldenarch/version.h"
 #include "ground.h"
+#include "identity.h"
 #include "launch.h"
 
 PG_MODULE_MAGIC;
@@ -32,6 +33,7 @@ _PG_init(void)
 	ga_guc_define();
 	ga_query_init();
 	ga_wake_init();
+	ga_identity_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	ga_shmem_setup();

@@ -15,6 +15,7 @@
 #include "ground.h"
 #include "limiters.h"
 #include "message.h"
+#include "jwk.h"
 #include "sandbox_lease.h"
 #include "task.h"
 
@@ -32,6 +33,7 @@ static const GaMaintenanceJob jobs[] = {
     {"breakers", ga_breaker_maintain, false},
     {"budget_expiry", ga_budget_expire, false},
     {"budget_retention", ga_budget_prune, false},
+    {"revoked_tokens", ga_forget_revocations, false},
     {NULL, NULL, false},
 };
 

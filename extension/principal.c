@@ -17,6 +17,7 @@
 #include "goldenarch/error.h"
 #include "goldenarch/query.h"
 #include "ground.h"
+#include "identity.h"
 #include "rbac.h"
 
 static const char *no_roles[] = {NULL};
@@ -95,13 +96,14 @@ ga_role_principal(void)
 	MemoryContextReset(cache_context);
 	name = GetUserNameFromId(role, false);
 	cached = (GaPrincipal){.kind = GA_ANONYMOUS,
-	                       .subject = MemoryContextStrdup(cache_context, name),
+	                       .subject = "anonymous", /* never a name that a token could have */
 	                       .tenant = "",
 	                       .expires_at = DT_NOEND,
 	                       .pg_role = role};
 	if (superuser_arg(role) || has_privs_of_role(role, ga_owner()))
 	{
 		cached.kind = GA_ADMIN;
+		cached.subject = MemoryContextStrdup(cache_context, name);
 		set_roles(admin_roles, 1);
 	}
 	else if (!load_mapping(name))
@@ -113,10 +115,16 @@ ga_role_principal(void)
 const GaPrincipal *
 ga_compute_principal(void)
 {
+	const GaPrincipal *who;
+
 	if (IsParallelWorker())
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 		                errmsg("the caller's identity is not known in a parallel worker")));
-	return ga_role_principal();
+	/* code of an index, a view or a statistic that another's REFRESH, ANALYZE or REINDEX runs */
+	if (InSecurityRestrictedOperation())
+		return ga_anonymous_principal();
+	who = ga_token_principal();
+	return who ? who : ga_role_principal();
 }
 
 static bool

@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "goldenarch/audit.h"
 #include "ground.h"
 
 #define SAFE_PATH "pg_catalog, pg_temp"
@@ -120,6 +121,25 @@ ga_enter(GaCall *call, const char *permission)
 	if (permission)
 		ga_require_permission(who, permission);
 	enter(call, who, true);
+}
+
+void
+ga_enter_global(GaCall *call, const char *permission)
+{
+	GaDenial denial = {.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
+	                   .action = "permission.check",
+	                   .resource_type = "permission",
+	                   .resource_id = permission};
+
+	ga_enter(call, permission);
+	if (call->principal->tenant[0] == '\0')
+		return;
+	denial.message =
+	    psprintf("permission denied: \"%s\" is required outside of any tenant", permission);
+	denial.detail = psprintf("The caller is \"%s\" of tenant \"%s\".", call->principal->subject,
+	                         call->principal->tenant);
+	denial.hint = "What concerns every tenant is set by a caller that has none.";
+	ga_deny(&denial);
 }
 
 void

@@ -14,6 +14,7 @@
 #include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -231,7 +232,10 @@ ga_require_permission(const GaPrincipal *who, const char *permission)
 		return;
 	ga_count(GA_COUNT_DENIED);
 	denial.message = psprintf("permission denied: \"%s\" is required", permission);
-	denial.detail = psprintf("The caller is \"%s\".", who->subject);
+	denial.detail = who->kind == GA_ANONYMOUS
+	                    ? psprintf("The caller is anonymous: PostgreSQL role \"%s\".",
+	                               GetUserNameFromId(who->pg_role, false))
+	                    : psprintf("The caller is \"%s\".", who->subject);
 	denial.hint =
 	    psprintf("goldenarch.explain_permission('%s') tells which roles give it.", permission);
 	ga_deny(&denial);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * gcra.h: the generic cell rate algorithm. One int64 (the theoretical arrival time) is all the
- * state a key needs; all times are integer nanoseconds of one monotonic clock, which the caller reads.
+ * state a key needs; all times are nanoseconds of one monotonic clock, which the caller reads.
  *
  * Pure functions: the caller loads the old value, asks, and stores tat (by compare-and-swap or
  * under a lock) when the call was allowed. A stored 0, or any time in the past, is an idle key.

@@ -126,7 +126,7 @@ judge_ec(EVP_PKEY *pkey, const Algorithm *algorithm)
 	if (!EVP_PKEY_is_a(pkey, "EC") ||
 	    EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) != 1 ||
 	    strcmp(group, algorithm->group) != 0)
-		return "is not a key on the algorithm's curve";
+		return "is not on the algorithm's curve";
 	context = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
 	ok = context != NULL && EVP_PKEY_public_check(context) == 1;
 	EVP_PKEY_CTX_free(context);

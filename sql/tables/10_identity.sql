@@ -72,3 +72,52 @@ CREATE TRIGGER roles_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON gol
     FOR EACH STATEMENT EXECUTE FUNCTION goldenarch.roles_changed();
 ALTER TABLE goldenarch.role_mappings_rows ENABLE ALWAYS TRIGGER roles_changed;
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.role_mappings_rows', '');
+
+CREATE TABLE goldenarch.access_grants (
+    pg_role text COLLATE "C" NOT NULL,
+    access  text COLLATE "C" NOT NULL CHECK (access IN ('app', 'executor', 'monitor')),
+    PRIMARY KEY (pg_role, access)
+);
+COMMENT ON TABLE goldenarch.access_grants IS
+'Object privileges given by grant_access(), by name, so that repair_grants() can give them again after a restore or an upgrade.';
+SELECT pg_catalog.pg_extension_config_dump('goldenarch.access_grants', '');
+
+-- Secret: row security without a policy lets the owner's functions read, and not even pg_read_all_data.
+CREATE TABLE goldenarch.jwt_keys (
+    issuer     text COLLATE "C" NOT NULL,
+    kid        text COLLATE "C" NOT NULL,
+    alg        text COLLATE "C" NOT NULL,
+    audience   text COLLATE "C",
+    verify_key bytea NOT NULL,
+    sign_key   bytea,
+    can_sign   boolean NOT NULL,
+    source     text COLLATE "C" NOT NULL CHECK (source IN ('added', 'jwks')),
+    added_at   timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    retired_at timestamptz,
+    PRIMARY KEY (issuer, kid)
+);
+COMMENT ON TABLE goldenarch.jwt_keys IS
+'Keys that tokens are verified and signed with, each bound to its algorithm. issuer '''': not checked. verify_key: SubjectPublicKeyInfo or the HMAC secret; sign_key: PKCS#8. Written by add_jwt_key(), load_jwks(), retire_jwt_key().';
+ALTER TABLE goldenarch.jwt_keys ENABLE ROW LEVEL SECURITY;
+SELECT pg_catalog.pg_extension_config_dump('goldenarch.jwt_keys', '');
+
+CREATE TABLE goldenarch.revoked_tokens (
+    token_id   text COLLATE "C" PRIMARY KEY,
+    until      timestamptz NOT NULL,
+    revoked_by text NOT NULL,
+    revoked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE goldenarch.revoked_tokens IS
+'Tokens (jti) refused until a time, after which run_maintenance() forgets them. Written by revoke_token().';
+ALTER TABLE goldenarch.revoked_tokens ENABLE ROW LEVEL SECURITY;
+SELECT pg_catalog.pg_extension_config_dump('goldenarch.revoked_tokens', '');
+
+CREATE TYPE goldenarch.principal AS (
+    subject    text,
+    tenant     text,
+    roles      text[],
+    token_id   text,
+    expires_at timestamptz
+);
+COMMENT ON TYPE goldenarch.principal IS
+'Who is calling. tenant, token_id and expires_at are null where there is none; roles: those the token or the mapping names and those granted to the subject.';

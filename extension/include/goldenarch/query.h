@@ -82,6 +82,8 @@ typedef struct GaCall
 
 /* permission null: none needed. Raises 42501 (durably recorded) otherwise. */
 extern GA_EXPORT void ga_enter(GaCall *call, const char *permission);
+/* As ga_enter, for what concerns every tenant at once: a caller that acts in one is denied. */
+extern GA_EXPORT void ga_enter_global(GaCall *call, const char *permission);
 /* As ga_enter, with a principal already computed and checked (handlers, workers). */
 extern GA_EXPORT void ga_enter_as(GaCall *call, const GaPrincipal *who);
 extern GA_EXPORT void ga_leave(GaCall *call);

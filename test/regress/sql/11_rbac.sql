@@ -1,0 +1,142 @@
+-- SPDX-License-Identifier: PostgreSQL
+-- Roles and permissions: the shipped matrix, denials, inheritance, tenants, object privileges.
+\set SHOW_CONTEXT never
+CREATE ROLE rbac_app;
+CREATE ROLE rbac_tenant_admin;
+CREATE ROLE rbac_monitor;
+SELECT goldenarch.grant_access('rbac_app', 'app');
+SELECT goldenarch.grant_access('rbac_tenant_admin', 'app');
+SELECT goldenarch.grant_access('rbac_monitor', 'monitor');
+
+-- The shipped matrix: what each role has in the end.
+CREATE FUNCTION public.permissions_of(role text) RETURNS TABLE (permission text) LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM goldenarch.map_role('rbac_app', 'someone', ARRAY[role]);
+  SET LOCAL ROLE rbac_app;
+  RETURN QUERY SELECT p FROM unnest('{agent.configure,agent.view,approval.decide,approval.request,approval.view,
+    audit.redact,audit.view,breaker.reset,budget.configure,budget.use,budget.view,dlq.read,dlq.resolve,
+    escalation.create,escalation.resolve,escalation.view,learning.approve,learning.propose,learning.view,llm.parse,
+    message.publish,metrics.view,sandbox.submit,sandbox.view,sql.run,system.admin,task.create,task.delete,
+    task.report_guard,task.update,task.view,task.vote}'::text[]) p WHERE goldenarch.has_permission(p) ORDER BY p COLLATE "C";
+  RESET ROLE;
+END $$;
+SELECT role, rate_limit, (SELECT string_agg(permission, ' ') FROM public.permissions_of(role)) AS permissions
+FROM goldenarch.roles WHERE shipped ORDER BY role;
+DROP FUNCTION public.permissions_of(text);
+SELECT goldenarch.unmap_role('rbac_app');
+SELECT goldenarch.unmap_role('rbac_app');
+
+-- Roles of one's own; a denial wins over everything but a missing identity.
+SELECT goldenarch.create_role('night_shift', '{dlq.read,-dlq.resolve,app.deploy}', '{operator}', '7/minute');
+SELECT goldenarch.create_role('humble_admin', '{-sql.run}', '{admin}');
+SELECT goldenarch.map_role('rbac_app', 'nina', '{night_shift}');
+SET ROLE rbac_app;
+SELECT p, goldenarch.has_permission(p) FROM unnest('{dlq.read,dlq.resolve,app.deploy,task.create,audit.view}'::text[]) p;
+SELECT jsonb_pretty(goldenarch.explain_permission('dlq.resolve'));
+SELECT goldenarch.require_permission('dlq.read', 'app.deploy');
+SELECT goldenarch.require_permission('dlq.read', 'dlq.resolve');
+RESET ROLE;
+SELECT goldenarch.map_role('rbac_app', 'nina', '{humble_admin}');
+SET ROLE rbac_app;
+SELECT goldenarch.has_permission('audit.view'), goldenarch.has_permission('sql.run');
+RESET ROLE;
+
+-- Grants reach the subject in its tenant, at once, and nobody else.
+SELECT goldenarch.map_role('rbac_app', 'nina', '{}', 'acme');
+SET ROLE rbac_app;
+SELECT goldenarch.has_permission('task.view');
+RESET ROLE;
+SELECT goldenarch.grant_role('nina', 'observer');
+SET ROLE rbac_app;
+SELECT goldenarch.has_permission('task.view');
+RESET ROLE;
+SELECT goldenarch.grant_role('nina', 'observer', 'acme');
+SET ROLE rbac_app;
+SELECT subject, tenant, roles, goldenarch.has_permission('task.view') FROM goldenarch.whoami();
+RESET ROLE;
+SELECT goldenarch.revoke_role('nina', 'observer', 'acme'), goldenarch.revoke_role('nina', 'observer', 'acme');
+SET ROLE rbac_app;
+SELECT goldenarch.has_permission('task.view');
+RESET ROLE;
+BEGIN;
+SELECT goldenarch.grant_role('nina', 'observer', 'acme');
+SET LOCAL ROLE rbac_app;
+SELECT goldenarch.has_permission('task.view');
+ROLLBACK;
+SET ROLE rbac_app;
+SELECT goldenarch.has_permission('task.view');
+RESET ROLE;
+
+-- An administrator of a tenant is one there: what concerns every tenant is refused.
+SELECT goldenarch.map_role('rbac_tenant_admin', 'tanya', '{admin}', 'acme');
+SET ROLE rbac_tenant_admin;
+SELECT goldenarch.grant_role('otto', 'observer');
+SELECT goldenarch.grant_role('otto', 'observer', 'acme');
+SELECT goldenarch.grant_role('otto', 'observer', 'globex');
+SELECT tenant, subject, role, granted_by FROM goldenarch.role_grants ORDER BY 1, 2, 3;
+SELECT goldenarch.create_role('hole', '{system.admin}');
+SELECT goldenarch.map_role('rbac_app', 'x', '{admin}');
+SELECT goldenarch.unmap_role('rbac_app');
+SELECT goldenarch.add_jwt_key('evil', 'HS256', 'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow');
+SELECT goldenarch.load_jwks('{"keys":[]}');
+SELECT goldenarch.retire_jwt_key('evil');
+SELECT goldenarch.revoke_token('x', 'infinity');
+SELECT goldenarch.grant_access('rbac_app', 'executor');
+SELECT goldenarch.revoke_access('rbac_app', 'app');
+SELECT goldenarch.repair_grants();
+RESET ROLE;
+
+-- Object privileges only: no membership, no leaves, no sequences, nothing but SELECT and EXECUTE.
+SELECT count(*) > 5 AS some, bool_and(a.privilege_type = 'SELECT') AS select_only, bool_or(c.relispartition) AS leaves,
+       bool_or(c.relkind = 'S') AS sequences, bool_or(c.relname IN ('jwt_keys', 'revoked_tokens', 'access_grants')) AS secrets
+FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'goldenarch'::regnamespace AND a.grantee = 'rbac_app'::regrole;
+SELECT count(*) AS memberships FROM pg_auth_members WHERE member IN ('rbac_app'::regrole, 'rbac_monitor'::regrole);
+SELECT has_function_privilege('rbac_monitor', 'goldenarch.health()', 'EXECUTE') AS health,
+       has_table_privilege('rbac_monitor', 'goldenarch.metrics', 'SELECT') AS metrics,
+       has_function_privilege('rbac_monitor', 'goldenarch.add_jwt_key(text,text,text,text,text,boolean)', 'EXECUTE') AS keys,
+       has_table_privilege('rbac_monitor', 'goldenarch.role_grants', 'SELECT') AS grants;
+REVOKE ALL ON FUNCTION goldenarch.create_role(text, text[], text[], text) FROM rbac_app;
+SELECT goldenarch.repair_grants();
+SELECT has_function_privilege('rbac_app', 'goldenarch.create_role(text,text[],text[],text)', 'EXECUTE') AS again;
+SELECT goldenarch.revoke_access('rbac_app', 'app'), goldenarch.revoke_access('rbac_app', 'app');
+SELECT has_function_privilege('rbac_app', 'goldenarch.create_role(text,text[],text[],text)', 'EXECUTE') AS gone;
+
+-- Bad arguments.
+SELECT goldenarch.has_permission(NULL);
+SELECT goldenarch.has_permission('');
+SELECT goldenarch.require_permission(VARIADIC NULL);
+SELECT goldenarch.require_permission(VARIADIC '{}');
+SELECT goldenarch.require_permission('task.view', NULL);
+SELECT goldenarch.explain_permission(NULL);
+SELECT goldenarch.create_role(NULL, '{}');
+SELECT goldenarch.create_role('Loud', '{}');
+SELECT goldenarch.create_role('x', NULL);
+SELECT goldenarch.create_role('x', '{nodot}');
+SELECT goldenarch.create_role('x', '{--a.b}');
+SELECT goldenarch.create_role('x', '{a.b}', '{nobody}');
+SELECT goldenarch.create_role('x', '{a.b}', '{x}');
+SELECT goldenarch.create_role('x', '{a.b}', '{}', 'often');
+SELECT goldenarch.create_role('admin', '{a.b}');
+SELECT goldenarch.grant_role(NULL, 'observer');
+SELECT goldenarch.grant_role('anonymous', 'observer');
+SELECT goldenarch.grant_role('a', NULL);
+SELECT goldenarch.grant_role('a', 'nobody');
+SELECT goldenarch.grant_role('a', 'observer', '');
+SELECT goldenarch.grant_role('a', 'observer', E'b\u00e4r');
+SELECT goldenarch.grant_role(repeat('a', 300), 'observer');
+SELECT goldenarch.revoke_role('a', NULL);
+SELECT goldenarch.map_role(NULL, 'a', '{}');
+SELECT goldenarch.map_role('nobody_here', 'a', '{}');
+SELECT goldenarch.map_role('rbac_app', NULL, '{}');
+SELECT goldenarch.map_role('rbac_app', 'a', NULL);
+SELECT goldenarch.map_role('rbac_app', 'a', '{nobody}');
+SELECT goldenarch.unmap_role(NULL);
+SELECT goldenarch.grant_access(NULL, 'app');
+SELECT goldenarch.grant_access('rbac_app', 'root');
+SELECT goldenarch.grant_access('nobody_here', 'app');
+SELECT goldenarch.revoke_access('rbac_app', NULL);
+
+SELECT goldenarch.revoke_access('rbac_tenant_admin', 'app'), goldenarch.revoke_access('rbac_monitor', 'monitor');
+DROP ROLE rbac_app;
+DROP ROLE rbac_tenant_admin;
+DROP ROLE rbac_monitor;
