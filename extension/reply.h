@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * reply.h: a model's reply read as JSON: strictly, or after lossless repair.
+ */
+#ifndef GA_REPLY_H
+#define GA_REPLY_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+#include "json.h"
+
+typedef struct GaReply
+{
+	Jsonb *value;           /* null where it was refused: then fault tells why */
+	GaJsonFault fault;      /* offsets count from the reply's first byte */
+	GaJsonEdit *edits;      /* what was left out, in order; null: nothing */
+	const GaJsonNode *root; /* of the value */
+	Size base;              /* add to the offsets of root and below */
+} GaReply;
+
+/* The text is one JSON value and nothing else. */
+extern void ga_reply_strict(GaReply *reply, const char *text, Size bytes);
+
+/*
+ * As strict, but a byte order mark, one code fence, prose around, comments and trailing commas are
+ * left out, each noted as an edit. Brackets are never closed, quotes never guessed. first: of
+ * several values take the first; else several are refused, since which one counts is a guess.
+ */
+extern void ga_reply_repair(GaReply *reply, const char *raw, Size bytes, bool first);
+
+/* Offset in the reply of the value at an RFC 6901 pointer, or of the nearest value around it. */
+extern Size ga_reply_offset(const GaReply *reply, const char *pointer);
+
+#endif /* GA_REPLY_H */
