@@ -34,7 +34,7 @@ endif
 test: packages ## every test; closes with N passed, N failed
 	@[ -d "$${GOLDENARCH_TEST_DATA:-../shared/data}" ] || echo "no public test data (GOLDENARCH_TEST_DATA)"
 	@$(MAKE) -s install-debug
-	@status=0; $(RUN) unit regress isolation tap docs || status=1; \
+	@status=0; $(RUN) unit regress isolation tap conformance docs || status=1; \
 	  $(AS_ROOT) $(MAKE) -s install FLAVOUR=release >/dev/null || status=1; exit $$status
 
 check-mutants: install-debug ## take each cure out, demand a red test; ONLY=NN picks
@@ -45,6 +45,10 @@ check-regress: install-debug ## regress tests; ONLY=01_stem picks
 
 check-isolation: install-debug ## isolation tests; ONLY=stem picks
 	@$(RUN) isolation $(PICK)
+
+.PHONY: check-conformance
+check-conformance: install-debug ## the public JSON Schema suite (GOLDENARCH_TEST_DATA), counts a file
+	@test/conformance/run
 
 check-tap: install-debug ## tests with real NATS, Redis and runsc; ONLY=01_stem picks
 	@$(RUN) tap $(PICK)
