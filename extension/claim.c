@@ -10,6 +10,7 @@
 #include "task.h"
 
 #include "common/pg_prng.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
@@ -22,6 +23,7 @@
 #include "goldenarch/jsonbuild.h"
 #include "goldenarch/maintenance.h"
 
+#define ERROR_KEPT 10000 /* bytes */
 #define LEASE_MAX_US (INT64CONST(24) * 3600 * USECS_PER_SEC)
 #define RETRY_BASE_US (INT64CONST(10) * USECS_PER_SEC)
 #define RETRY_CAP_US (INT64CONST(3600) * USECS_PER_SEC)
@@ -71,7 +73,7 @@ ga_sql_claim_task(PG_FUNCTION_ARGS)
 	const char *subject;
 
 	ga_enter(&call, "task.update");
-	agent_role = ga_arg_text(fcinfo, 0, "agent_role");
+	agent_role = ga_task_name_arg(fcinfo, 0, "agent_role");
 	lease = lease_arg(fcinfo, 1);
 	subject = call.principal->subject;
 	ga_agent_require_active(call.principal->tenant, subject, "task.claim");
@@ -118,7 +120,8 @@ end_attempt(GaTask *task, const char *error)
 	static GaStmt end = GA_STMT(
 	    "UPDATE goldenarch.tasks SET state = $3, revision = revision OPERATOR(pg_catalog.+) 1,"
 	    " attempt = $4, not_before = $5, last_error = $6, updated_at = $7,"
-	    " finished_at = CASE WHEN $8 THEN NULL ELSE $7 END, claim = NULL, lease_until = NULL"
+	    " finished_at = CASE WHEN $8 THEN NULL ELSE $7 END, claim = NULL,"
+	    " claimed_by = NULL, lease_until = NULL"
 	    " WHERE tenant OPERATOR(pg_catalog.=) $1 AND id OPERATOR(pg_catalog.=) $2",
 	    TEXTOID, UUIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, BOOLOID);
 	int attempt = task->claimed ? task->attempt : task->attempt + 1;
@@ -149,6 +152,8 @@ ga_sql_fail_task(PG_FUNCTION_ARGS)
 
 	ga_enter(&call, "task.update");
 	error = ga_arg_text(fcinfo, 1, "error");
+	/* what went wrong may be long: a worker must be able to say so all the same */
+	error[pg_mbcliplen(error, (int) strlen(error), ERROR_KEPT)] = '\0';
 	task = ga_task_find(ga_task_uuid_arg(fcinfo, 0, "task_id"), true);
 	mine = ga_task_holds(task, fcinfo, 2);
 	if (mine)

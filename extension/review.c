@@ -18,7 +18,6 @@
 #include "goldenarch/metrics.h"
 
 #define REVIEWERS_MAX 100
-#define REASONING_MAX 10000
 #define DEADLINE_MAX_US (INT64CONST(30) * USECS_PER_DAY)
 
 /* The author of a task and whoever worked on it, and the persons behind them, do not judge it. */
@@ -317,9 +316,7 @@ ga_sql_cast_vote(PG_FUNCTION_ARGS)
 	vote = ga_arg_text(fcinfo, 1, "vote");
 	if (!ga_consensus_is_vote(vote))
 		ga_bad_argument("vote", "It must be approve, conditional or reject.");
-	reasoning = ga_arg_text_or_null(fcinfo, 2, "reasoning");
-	if (reasoning != NULL && strlen(reasoning) > REASONING_MAX)
-		ga_bad_argument("reasoning", "It is longer than 10000 bytes.");
+	reasoning = ga_task_words_or_null_arg(fcinfo, 2, "reasoning");
 	id = ga_task_uuid_arg(fcinfo, 0, "review_id");
 	review = ga_review_find(id);
 	task = ga_task_find(review->task_id, false);

@@ -66,6 +66,12 @@ typedef struct GaNewTask
 /* Argument n as a uuid that is not null, else 22023. */
 extern const pg_uuid_t *ga_task_uuid_arg(FunctionCallInfo fcinfo, int n, const char *name);
 extern Jsonb *ga_task_jsonb_arg(FunctionCallInfo fcinfo, int n, const char *name, bool object);
+/* A name, up to 200 bytes; words for people, up to 10000. Not empty; null only where it says so. */
+extern char *ga_task_name_arg(FunctionCallInfo fcinfo, int n, const char *name);
+extern char *ga_task_name_or_null_arg(FunctionCallInfo fcinfo, int n, const char *name);
+extern char *ga_task_words_arg(FunctionCallInfo fcinfo, int n, const char *name);
+extern char *ga_task_words_or_null_arg(FunctionCallInfo fcinfo, int n, const char *name);
+extern void ga_task_limit_length(const char *value, const char *name, int limit);
 extern char *ga_task_uuid_show(const pg_uuid_t *id);
 extern pg_uuid_t *ga_task_uuid_new(void);
 /* A copy that outlives ga_leave. */
@@ -76,6 +82,7 @@ extern GaTask *ga_task_find(const pg_uuid_t *id, bool lock);
 extern pg_uuid_t *ga_task_insert(const GaNewTask *task);
 /* 55000 unless core/fsm has the edge. Work that goes back to developing is a new revision. */
 extern void ga_task_move(GaTask *task, GaTaskState target);
+extern void ga_task_require_edge(const GaTask *task, GaTaskState target);
 extern void ga_task_touch(const GaTask *task);
 /* 55000 when it is completed, failed or cancelled. */
 extern void ga_task_require_unfinished(const GaTask *task);

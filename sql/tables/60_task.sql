@@ -48,8 +48,8 @@ ALTER TABLE goldenarch.tasks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON goldenarch.tasks
 	USING (tenant OPERATOR(pg_catalog.>=) (SELECT goldenarch.tenant_floor('task.view'))
 	   AND tenant OPERATOR(pg_catalog.<=) (SELECT goldenarch.tenant_ceiling('task.view')));
--- what claim_task looks through, in its order
-CREATE INDEX tasks_rows_claimable ON goldenarch.tasks_rows (agent_role, priority, created_at)
+-- what claim_task looks through, in its order, until the first that it may have
+CREATE INDEX tasks_rows_claimable ON goldenarch.tasks_rows (priority, created_at, id)
 	WHERE state IN ('created', 'developing');
 CREATE INDEX tasks_rows_finished ON goldenarch.tasks_rows (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX tasks_rows_root ON goldenarch.tasks_rows (root);

@@ -89,10 +89,10 @@ RESET ROLE;
 UPDATE goldenarch.tasks SET not_before = now() WHERE id = :'task';
 SET ROLE task_bob;
 SELECT claim AS third FROM goldenarch.claim_task('developer') \gset
-SELECT goldenarch.fail_task(:'task', 'disk still full', :third) AS failed;
+SELECT goldenarch.fail_task(:'task', 'disk still full' || repeat('e', 20000), :third) AS failed;
 RESET ROLE;
 SELECT state, attempt, claim, finished_at IS NOT NULL AS finished FROM goldenarch.tasks WHERE id = :'task';
-SELECT source, error, error_count, data FROM goldenarch.dlq_messages;
+SELECT source, left(error, 15) AS error, length(error) AS kept, error_count, data FROM goldenarch.dlq_messages;
 SELECT goldenarch.dlq_retry(id) FROM goldenarch.dlq_messages;
 SELECT state, attempt, finished_at FROM goldenarch.tasks WHERE id = :'task';
 SELECT resolved, resolution_notes FROM goldenarch.dlq_messages;
@@ -107,6 +107,15 @@ SELECT count(*) AS used_up FROM goldenarch.claim_task('developer');
 RESET ROLE;
 SELECT affected FROM goldenarch.run_maintenance() WHERE job = 'abandoned_tasks';
 SELECT state, last_error FROM goldenarch.tasks WHERE id = :'task';
+
+-- a retry that someone takes up by hand is his
+SET ROLE task_ann;
+SELECT goldenarch.create_task('by hand', agent_role => 'artist') AS hand \gset
+SELECT goldenarch.fail_task(:'hand', 'x', claim) AS failed FROM goldenarch.claim_task('artist');
+SELECT ok, state FROM goldenarch.advance_task(:'hand', 'developing');
+SELECT count(*) AS taken FROM goldenarch.claim_task('artist');
+SELECT ok, state FROM goldenarch.advance_task(:'hand', 'cancelled');
+RESET ROLE;
 
 -- order: urgency, then age; a task without a role is anybody's
 SET ROLE task_ann;
@@ -152,6 +161,7 @@ SELECT state, attempt, claim FROM goldenarch.tasks WHERE id = :'rocket';
 SELECT q, attempt(replace(q, 'TASK', quote_literal(:'anyone'))) FROM (VALUES
 	('SELECT goldenarch.create_task(NULL)'), ($$SELECT goldenarch.create_task('')$$), ($$SELECT goldenarch.create_task(repeat('x', 1001))$$),
 	($$SELECT goldenarch.create_task('x', NULL)$$), ($$SELECT goldenarch.create_task('x', agent_role => '')$$),
+	($$SELECT goldenarch.create_task('x', agent_role => repeat('x', 201))$$), ($$SELECT goldenarch.claim_task(repeat('x', 201))$$),
 	($$SELECT goldenarch.create_task('x', max_attempts => 0)$$), ($$SELECT goldenarch.create_task('x', max_attempts => NULL)$$),
 	($$SELECT goldenarch.create_task('x', jsonb_build_object('x', repeat('x', 2000000)))$$),
 	($$SELECT goldenarch.create_task('x', parent => '00000000-0000-0000-0000-000000000000')$$),

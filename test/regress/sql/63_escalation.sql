@@ -70,7 +70,7 @@ SELECT i, r->>'status' AS status FROM generate_series(1, 3) AS i, LATERAL golden
 -- bad input
 SELECT q, attempt(replace(q, 'TASK', quote_literal(:'loop'))) FROM (VALUES
 	($$SELECT goldenarch.create_escalation(NULL, 'x')$$), ('SELECT goldenarch.create_escalation(TASK, NULL)'), ($$SELECT goldenarch.create_escalation(TASK, '')$$),
-	($$SELECT goldenarch.create_escalation(TASK, 'x', '')$$), ($$SELECT goldenarch.create_escalation('00000000-0000-0000-0000-000000000000', 'x')$$),
+	($$SELECT goldenarch.create_escalation(TASK, 'x', '')$$), ($$SELECT goldenarch.create_escalation(TASK, repeat('x', 10001))$$), ($$SELECT goldenarch.create_escalation('00000000-0000-0000-0000-000000000000', 'x')$$),
 	($$SELECT goldenarch.resolve_escalation(NULL, '{}')$$), ('SELECT goldenarch.resolve_escalation(TASK, NULL)'), ($$SELECT goldenarch.resolve_escalation(TASK, '[]')$$),
 	($$SELECT goldenarch.resolve_escalation(TASK, '{}')$$)) AS bad(q);
 CREATE ROLE escalation_nobody;
