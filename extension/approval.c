@@ -44,16 +44,6 @@ ga_approval_hooks(const char *kind)
 	return NULL;
 }
 
-char *
-ga_approval_text(FunctionCallInfo fcinfo, int n, const char *name, size_t max, bool null_ok)
-{
-	char *value = null_ok ? ga_arg_text_or_null(fcinfo, n, name) : ga_arg_text(fcinfo, n, name);
-
-	if (value != NULL && strlen(value) > max)
-		ga_bad_argument(name, psprintf("It may have at most %zu bytes.", max));
-	return value;
-}
-
 const Jsonb *
 ga_approval_payload(FunctionCallInfo fcinfo, int n)
 {
@@ -419,8 +409,8 @@ ga_set_approval_policy(PG_FUNCTION_ARGS)
 	GaRows rows;
 
 	ga_enter(&call, "system.admin");
-	kind = ga_approval_text(fcinfo, 0, "kind", GA_APPROVAL_KIND_MAX, false);
-	permission = ga_approval_text(fcinfo, 1, "permission", GA_APPROVAL_KIND_MAX, false);
+	kind = ga_arg_text_max(fcinfo, 0, "kind", GA_APPROVAL_KIND_MAX, false);
+	permission = ga_arg_text_max(fcinfo, 1, "permission", GA_APPROVAL_KIND_MAX, false);
 	quorum = ga_arg_int4(fcinfo, 2, "quorum", 1, QUORUM_MAX);
 	expires = ga_arg_interval_us(fcinfo, 3, "expires", false);
 	if (!PG_ARGISNULL(4) && ga_arg_interval_us(fcinfo, 4, "escalate_after", false) >= expires)
@@ -444,10 +434,10 @@ ga_request_approval(PG_FUNCTION_ARGS)
 	int64 id;
 
 	ga_enter(&call, "approval.request");
-	kind = ga_approval_text(fcinfo, 0, "kind", GA_APPROVAL_KIND_MAX, false);
-	subject = ga_approval_text(fcinfo, 1, "subject", GA_APPROVAL_SUBJECT_MAX, false);
+	kind = ga_arg_text_max(fcinfo, 0, "kind", GA_APPROVAL_KIND_MAX, false);
+	subject = ga_arg_text_max(fcinfo, 1, "subject", GA_APPROVAL_SUBJECT_MAX, false);
 	payload = ga_approval_payload(fcinfo, 2);
-	reason = ga_approval_text(fcinfo, 3, "reason", GA_APPROVAL_TEXT_MAX, true);
+	reason = ga_arg_text_max(fcinfo, 3, "reason", GA_APPROVAL_TEXT_MAX, true);
 	if (ga_approval_hooks(kind) != NULL)
 		ga_bad_argument("kind", "Requests of this kind are made by propose_prompt().");
 	id = ga_approval_open(call.principal, kind, subject, payload, reason, ga_now())->id;

@@ -385,7 +385,7 @@ ga_approve(PG_FUNCTION_ARGS)
 	ga_enter(&call, NULL);
 	require_some_decider(call.principal);
 	id = ga_arg_int8(fcinfo, 0, "approval_id", PG_INT64_MIN, PG_INT64_MAX);
-	comment = ga_approval_text(fcinfo, 1, "comment", GA_APPROVAL_TEXT_MAX, true);
+	comment = ga_arg_text_max(fcinfo, 1, "comment", GA_APPROVAL_TEXT_MAX, true);
 	digest = ga_arg_text_or_null(fcinfo, 2, "digest");
 	state = ga_approval_approve(call.principal, id, comment, digest);
 	ga_leave(&call);
@@ -403,7 +403,7 @@ ga_reject(PG_FUNCTION_ARGS)
 	ga_enter(&call, NULL);
 	require_some_decider(call.principal);
 	id = ga_arg_int8(fcinfo, 0, "approval_id", PG_INT64_MIN, PG_INT64_MAX);
-	reason = ga_approval_text(fcinfo, 1, "reason", GA_APPROVAL_TEXT_MAX, false);
+	reason = ga_arg_text_max(fcinfo, 1, "reason", GA_APPROVAL_TEXT_MAX, false);
 	state = ga_approval_reject(call.principal, id, reason);
 	ga_leave(&call);
 	PG_RETURN_TEXT_P(cstring_to_text(state));
@@ -443,8 +443,8 @@ ga_consume_approval(PG_FUNCTION_ARGS)
 	int64 id;
 
 	ga_enter(&call, "approval.request");
-	kind = ga_approval_text(fcinfo, 0, "kind", GA_APPROVAL_KIND_MAX, false);
-	subject = ga_approval_text(fcinfo, 1, "subject", GA_APPROVAL_SUBJECT_MAX, false);
+	kind = ga_arg_text_max(fcinfo, 0, "kind", GA_APPROVAL_KIND_MAX, false);
+	subject = ga_arg_text_max(fcinfo, 1, "subject", GA_APPROVAL_SUBJECT_MAX, false);
 	payload = ga_approval_payload(fcinfo, 2);
 	id = consume(call.principal, kind, subject, payload);
 	ga_leave(&call);

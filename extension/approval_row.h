@@ -36,9 +36,7 @@ typedef struct GaApprovalPolicy
 /* The hooks of a kind that a capability owns; null for every other kind. */
 extern const GaApprovalHooks *ga_approval_hooks(const char *kind);
 
-/* Argument readers: 22023. */
-extern char *ga_approval_text(FunctionCallInfo fcinfo, int n, const char *name, size_t max,
-                              bool null_ok);
+/* Argument reader: 22023. */
 extern const Jsonb *ga_approval_payload(FunctionCallInfo fcinfo, int n);
 
 /* Today's policy of the kind, share-locked. */

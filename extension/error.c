@@ -47,6 +47,16 @@ ga_arg_text(FunctionCallInfo fcinfo, int n, const char *name)
 	return ga_arg_text_or_null(fcinfo, n, name);
 }
 
+char *
+ga_arg_text_max(FunctionCallInfo fcinfo, int n, const char *name, size_t max, bool null_ok)
+{
+	char *value = null_ok ? ga_arg_text_or_null(fcinfo, n, name) : ga_arg_text(fcinfo, n, name);
+
+	if (value != NULL && strlen(value) > max)
+		ga_bad_argument(name, psprintf("It may have at most %zu bytes.", max));
+	return value;
+}
+
 static void
 check_range(const char *name, int64 value, int64 min, int64 max)
 {

@@ -36,11 +36,7 @@ GA_FUNCTION(ga_learning_status);
 char *
 ga_learning_role(FunctionCallInfo fcinfo, int n)
 {
-	char *role = ga_arg_text(fcinfo, n, "agent_role");
-
-	if (strlen(role) > ROLE_MAX)
-		ga_bad_argument("agent_role", psprintf("It may have at most %d bytes.", ROLE_MAX));
-	return role;
+	return ga_arg_text_max(fcinfo, n, "agent_role", ROLE_MAX, false);
 }
 
 /* ---- judging ---- */

@@ -50,16 +50,6 @@ GA_FUNCTION(ga_reject_prompt_update);
 GA_FUNCTION(ga_active_prompt);
 GA_FUNCTION(ga_rollback_prompt);
 
-static char *
-text_argument(FunctionCallInfo fcinfo, int n, const char *name, size_t max, bool null_ok)
-{
-	char *value = null_ok ? ga_arg_text_or_null(fcinfo, n, name) : ga_arg_text(fcinfo, n, name);
-
-	if (value != NULL && strlen(value) > max)
-		ga_bad_argument(name, psprintf("It may have at most %zu bytes.", max));
-	return value;
-}
-
 /* ---- going live ---- */
 
 static bool
@@ -381,8 +371,8 @@ ga_propose_prompt(PG_FUNCTION_ARGS)
 
 	ga_enter(&call, "learning.propose");
 	p.agent_role = ga_learning_role(fcinfo, 0);
-	p.text = text_argument(fcinfo, 1, "prompt_text", PROMPT_MAX, false);
-	p.pattern = text_argument(fcinfo, 2, "learned_from_pattern", NOTE_MAX, true);
+	p.text = ga_arg_text_max(fcinfo, 1, "prompt_text", PROMPT_MAX, false);
+	p.pattern = ga_arg_text_max(fcinfo, 2, "learned_from_pattern", NOTE_MAX, true);
 	p.auto_learned = ga_arg_bool(fcinfo, 3, "auto_learned");
 	p.tenant = ga_tenant_for_new_row(call.principal, NULL);
 	answer = propose(&p, call.principal);
@@ -436,7 +426,7 @@ ga_approve_prompt_update(PG_FUNCTION_ARGS)
 
 	ga_enter(&call, "learning.approve");
 	id = ga_arg_int8(fcinfo, 0, "prompt_id", PG_INT64_MIN, PG_INT64_MAX);
-	notes = text_argument(fcinfo, 1, "notes", NOTE_MAX, true);
+	notes = ga_arg_text_max(fcinfo, 1, "notes", NOTE_MAX, true);
 	digest = ga_arg_text_or_null(fcinfo, 2, "digest");
 	state =
 	    ga_approval_approve(call.principal, request_of_prompt(call.principal, id), notes, digest);
@@ -454,7 +444,7 @@ ga_reject_prompt_update(PG_FUNCTION_ARGS)
 
 	ga_enter(&call, "learning.approve");
 	id = ga_arg_int8(fcinfo, 0, "prompt_id", PG_INT64_MIN, PG_INT64_MAX);
-	reason = text_argument(fcinfo, 1, "reason", NOTE_MAX, false);
+	reason = ga_arg_text_max(fcinfo, 1, "reason", NOTE_MAX, false);
 	state = ga_approval_reject(call.principal, request_of_prompt(call.principal, id), reason);
 	ga_leave(&call);
 	PG_RETURN_TEXT_P(cstring_to_text(state));

@@ -26,6 +26,9 @@ extern char *ga_arg_text(FunctionCallInfo fcinfo, int n,
                          const char *name); /* not null, not empty */
 extern char *ga_arg_text_or_null(FunctionCallInfo fcinfo, int n,
                                  const char *name); /* null or not empty */
+/* As the two above, of at most max bytes. */
+extern char *ga_arg_text_max(FunctionCallInfo fcinfo, int n, const char *name, size_t max,
+                             bool null_ok);
 extern int64 ga_arg_int8(FunctionCallInfo fcinfo, int n, const char *name, int64 min, int64 max);
 extern int32 ga_arg_int4(FunctionCallInfo fcinfo, int n, const char *name, int32 min, int32 max);
 extern bool ga_arg_bool(FunctionCallInfo fcinfo, int n, const char *name);
