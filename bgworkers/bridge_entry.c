@@ -14,11 +14,13 @@
 
 #include "goldenarch/bridge.h"
 #include "goldenarch/version.h"
+#include "ingest_launcher.h"
 
 #define LIBRARY "$libdir/goldenarch_bridge"
 #define RETRY_MS 60000
 
 extern GA_EXPORT void ga_relay_main(Datum arg);
+extern GA_EXPORT void ga_handler_main(Datum arg);
 
 typedef struct Library
 {
@@ -73,6 +75,18 @@ run_bridge(GaPeer peer, const char *function)
 		(void) ga_worker_wait(RETRY_MS);
 	/* Non-zero: the postmaster starts the worker again. */
 	proc_exit(1);
+}
+
+/* One of the ingest launcher's: as the role that subscribed. */
+void
+ga_handler_main(Datum arg)
+{
+	GaHandlerProcess process;
+
+	(void) arg;
+	memcpy(&process, MyBgworkerEntry->bgw_extra, sizeof(process));
+	ga_worker_start_as(GA_WORKER_INGEST, process.database, process.role);
+	run_bridge(GA_PEER_INGEST, "ga_bridge_ingest_run");
 }
 
 void

@@ -32,6 +32,7 @@ typedef struct Kind
 static const Kind kinds[] = {
     {GA_WORKER_MAINTENANCE, "maintenance", "ga_maintenance_main"},
     {GA_WORKER_RELAY, "relay", "ga_relay_main"},
+    {GA_WORKER_INGEST, "ingest", "ga_ingest_main"},
 };
 
 static BackgroundWorker

@@ -11,6 +11,7 @@
 #include "goldenarch/compat.h"
 
 extern GA_EXPORT int ga_bridge_abi(void);
+extern GA_EXPORT void ga_bridge_ingest_run(void) GA_NORETURN;
 extern GA_EXPORT void ga_bridge_relay_run(void) GA_NORETURN;
 
 #endif

@@ -30,7 +30,7 @@ setting(int i)
 	return values[i] ? values[i] : "";
 }
 
-void
+bool
 ga_link_wait_fd(int fd, long timeout_ms)
 {
 	int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
@@ -47,6 +47,7 @@ ga_link_wait_fd(int fd, long timeout_ms)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
+	return (events & WL_LATCH_SET) != 0;
 }
 
 static void
@@ -62,12 +63,14 @@ end_when_settings_changed(void)
 		}
 }
 
-void
+bool
 ga_link_wait(GaNats *nats, long timeout_ms)
 {
-	ga_link_wait_fd(ga_nats_fd(nats), timeout_ms);
+	bool woken = ga_link_wait_fd(ga_nats_fd(nats), timeout_ms);
+
 	ga_nats_clear_fd(nats);
 	end_when_settings_changed();
+	return woken;
 }
 
 static void
@@ -99,7 +102,7 @@ ga_link_open(GaPeer as, const char *worker)
 	while (*setting(0) == '\0')
 	{
 		ga_bridge_report_link(peer, GA_LINK_OFF, "", NULL);
-		ga_link_wait_fd(-1, 5000);
+		(void) ga_link_wait_fd(-1, 5000);
 	}
 	remember_settings();
 	snprintf(name, sizeof(name), "goldenarch %s", worker);
@@ -117,7 +120,7 @@ ga_link_open(GaPeer as, const char *worker)
 		                  errhint("Correct goldenarch.nats_* and reload; the worker waits.")));
 		for (;;)
 		{
-			ga_link_wait_fd(-1, 5000);
+			(void) ga_link_wait_fd(-1, 5000);
 			end_when_settings_changed();
 		}
 	}

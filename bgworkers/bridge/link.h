@@ -27,12 +27,12 @@ extern void ga_link_complain(const char *error);
 extern bool ga_link_up(GaNats *nats, bool *fresh);
 
 /*
- * Wait for the latch, for messages or for the time. A change of the settings that the connection
+ * Wait for the latch (true), for messages or for the time. A change of the settings that the connection
  * was opened with ends the process; it is started again.
  */
-extern void ga_link_wait(GaNats *nats, long timeout_ms);
+extern bool ga_link_wait(GaNats *nats, long timeout_ms);
 
 /* The same for a worker without a connection, or with a socket of its own; fd -1: none. */
-extern void ga_link_wait_fd(int fd, long timeout_ms);
+extern bool ga_link_wait_fd(int fd, long timeout_ms);
 
 #endif

@@ -450,6 +450,8 @@ ga_nats_origin(GaNatsMessage *message, GaNatsOrigin *origin)
 	if (natsMsg_GetMetaData(&meta, message->held) != NATS_OK)
 		return false;
 	snprintf(origin->stream, sizeof(origin->stream), "%s", meta->Stream ? meta->Stream : "");
+	snprintf(origin->consumer, sizeof(origin->consumer), "%s",
+	         meta->Consumer ? meta->Consumer : "");
 	origin->seq = meta->Sequence.Stream;
 	origin->delivered = meta->NumDelivered;
 	origin->stored_at_ns = meta->Timestamp;
@@ -612,6 +614,22 @@ ga_nats_ensure_consumer(GaNats *nats, const GaNatsConsumer *consumer, char *erro
 	}
 	say(error, consumer->durable, s, code);
 	return GA_NATS_FAILED;
+}
+
+bool
+ga_nats_ack_floor(GaNats *nats, const char *stream, const char *durable, uint64_t *floor)
+{
+	jsConsumerInfo *info = NULL;
+	jsErrCode code = 0;
+	sigset_t before;
+	natsStatus s;
+
+	block_signals(&before);
+	s = js_GetConsumerInfo(&info, nats->js, stream, durable, NULL, &code);
+	*floor = s == NATS_OK ? info->AckFloor.Stream : 0;
+	jsConsumerInfo_Destroy(info);
+	restore_signals(&before);
+	return s == NATS_OK;
 }
 
 bool

@@ -67,6 +67,7 @@ extern void ga_nats_headers(GaNatsMessage *message, GaNatsHeader each, void *con
 typedef struct GaNatsOrigin
 {
 	char stream[256];
+	char consumer[256];
 	uint64_t seq;
 	uint64_t delivered;
 	int64_t stored_at_ns; /* since 1970 */
@@ -128,6 +129,9 @@ typedef struct GaNatsConsumer
 /* Makes or changes it. */
 extern GaNatsFound ga_nats_ensure_consumer(GaNats *nats, const GaNatsConsumer *consumer,
                                            char *error);
+/* Up to here every message of the stream is acknowledged. */
+extern bool ga_nats_ack_floor(GaNats *nats, const char *stream, const char *durable,
+                              uint64_t *floor);
 extern bool ga_nats_delete_consumer(GaNats *nats, const char *stream, const char *durable,
                                     char *error);
 

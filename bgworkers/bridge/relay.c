@@ -239,7 +239,7 @@ await_answers(Relay *relay)
 		if (left <= 0 || connects != ga_nats_connects(relay->nats) ||
 		    !ga_nats_connected(relay->nats))
 			break;
-		ga_link_wait(relay->nats, Min((long) left, 1000));
+		(void) ga_link_wait(relay->nats, Min((long) left, 1000));
 	}
 	if (nobody > 0)
 		pardon(relay);
@@ -328,7 +328,7 @@ ga_bridge_relay_run(void)
 	    AllocSetContextCreate(TopMemoryContext, "goldenarch relay page", ALLOCSET_DEFAULT_SIZES);
 	relay.nats = ga_link_open(GA_PEER_NATS, "relay");
 	while (!ga_outbox_adopt())
-		ga_link_wait(relay.nats, 1000);
+		(void) ga_link_wait(relay.nats, 1000);
 	for (;;)
 	{
 		bool fresh;
@@ -344,6 +344,6 @@ ga_bridge_relay_run(void)
 				wait_ms = turn(&relay);
 		}
 		if (wait_ms > 0)
-			ga_link_wait(relay.nats, wait_ms);
+			(void) ga_link_wait(relay.nats, wait_ms);
 	}
 }
