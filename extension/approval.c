@@ -132,7 +132,7 @@ ga_approval_policy(const char *kind, TimestampTz at)
 
 	if (rows.count == 0)
 		return policy;
-	policy.permission = ga_row_text(&rows, 0, 1);
+	policy.permission = ga_row_text_present(&rows, 0, 1);
 	policy.quorum = ga_row_int4(&rows, 0, 2);
 	policy.version = ga_row_int8(&rows, 0, 3);
 	policy.expires_at = ga_row_timestamp(&rows, 0, 4);
@@ -149,16 +149,18 @@ ga_approval_of_row(const GaRows *rows, uint64 row)
 	GaApproval *a = palloc0(sizeof(GaApproval));
 
 	a->id = ga_row_int8(rows, row, 1);
-	a->tenant = ga_row_text(rows, row, 2);
-	a->kind = ga_row_text(rows, row, 3);
-	a->subject = ga_row_text(rows, row, 4);
-	a->payload = ga_row_jsonb(rows, row, 5);
-	a->requested_by = ga_row_text(rows, row, 6);
+	a->tenant = ga_row_text_present(rows, row, 2);
+	a->kind = ga_row_text_present(rows, row, 3);
+	a->subject = ga_row_text_present(rows, row, 4);
+	a->requested_by = ga_row_text_present(rows, row, 6);
 	a->expires_at = ga_row_timestamp(rows, row, 7);
 	a->policy_version = ga_row_int8(rows, row, 8);
 	a->revision = ga_row_int4(rows, row, 9);
-	a->digest = ga_row_text(rows, row, 10);
-	a->state = ga_row_text(rows, row, 11);
+	a->digest = ga_row_text_present(rows, row, 10);
+	a->state = ga_row_text_present(rows, row, 11);
+	a->payload = ga_row_jsonb(rows, row, 5);
+	if (a->payload == NULL || strlen(a->digest) != GA_APPROVAL_DIGEST_HEX_LEN)
+		elog(ERROR, "approval %lld is damaged", (long long) a->id);
 	return a;
 }
 

@@ -106,7 +106,7 @@ person_of(const GaApproval *a, const char *subject, bool *agent)
 
 	if (agent != NULL)
 		*agent = rows.count > 0;
-	return rows.count > 0 ? ga_row_text(&rows, 0, 1) : subject;
+	return rows.count > 0 ? ga_row_text_present(&rows, 0, 1) : subject;
 }
 
 /* The person who decides: not the one who asked, and a person where only a person will do. */
@@ -146,7 +146,7 @@ require_some_decider(const GaPrincipal *who)
 		return;
 	rows = ga_query(&permissions);
 	for (uint64 i = 0; i < rows.count; i++)
-		if (ga_has_permission(who, ga_row_text(&rows, i, 1)))
+		if (ga_has_permission(who, ga_row_text_present(&rows, i, 1)))
 			return;
 	ga_require_permission(who, "approval.decide");
 }
@@ -304,7 +304,7 @@ refuse_consumption(const char *tenant, const char *kind, const char *subject, co
 	else
 	{
 		long long id = (long long) ga_row_int8(&rows, 0, 1);
-		const char *state = ga_row_text(&rows, 0, 2);
+		const char *state = ga_row_text_present(&rows, 0, 2);
 		bool open = strcmp(state, "pending") == 0 || strcmp(state, "approved") == 0;
 
 		if (!ga_row_bool(&rows, 0, 3))

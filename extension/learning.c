@@ -285,7 +285,7 @@ ga_learning_status(PG_FUNCTION_ARGS)
 	rows = ga_query(&roles, ga_text(call.principal->tenant), ga_timestamp(ga_now()));
 	for (uint64 i = 0; i < rows.count; i++)
 	{
-		char *role = ga_row_text(&rows, i, 1);
+		char *role = ga_row_text_present(&rows, i, 1);
 		GaLearningVerdict v = ga_learning_look(call.principal->tenant, role);
 		Datum values[9];
 		bool nulls[9] = {false};

@@ -410,7 +410,7 @@ request_of_prompt(const GaPrincipal *who, int64 prompt_id)
 	if (ga_row_isnull(&rows, 0, 1))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("prompt %lld waits for nobody", (long long) prompt_id),
-		                errdetail("It is %s.", ga_row_text(&rows, 0, 2)),
+		                errdetail("It is %s.", ga_row_text_present(&rows, 0, 2)),
 		                errhint("rollback_prompt() makes an earlier version live again.")));
 	return ga_row_int8(&rows, 0, 1);
 }
@@ -467,7 +467,7 @@ ga_active_prompt(PG_FUNCTION_ARGS)
 	ga_enter(&call, "agent.view");
 	rows = ga_query(&find, ga_text(call.principal->tenant), ga_text(ga_learning_role(fcinfo, 0)));
 	if (rows.count > 0)
-		text = ga_row_text(&rows, 0, 1);
+		text = ga_row_text_present(&rows, 0, 1);
 	ga_leave(&call);
 	if (text == NULL)
 		PG_RETURN_NULL();
@@ -490,7 +490,7 @@ find_version(Proposal *p, int32 version)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("role \"%s\" has no prompt version %d", p->agent_role, version),
 		                errhint("List the prompts with SELECT * FROM goldenarch.agent_prompts.")));
-	status = ga_row_text(&rows, 0, 2);
+	status = ga_row_text_present(&rows, 0, 2);
 	if (strcmp(status, "auto_approved") != 0 && strcmp(status, "human_approved") != 0)
 		ereport(ERROR,
 		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

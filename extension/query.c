@@ -402,6 +402,13 @@ ga_row_text(const GaRows *rows, uint64 row, int col)
 	return result;
 }
 
+char *
+ga_row_text_present(const GaRows *rows, uint64 row, int col)
+{
+	(void) column_not_null(rows, row, col, TEXTOID);
+	return ga_row_text(rows, row, col);
+}
+
 Jsonb *
 ga_row_jsonb(const GaRows *rows, uint64 row, int col)
 {

@@ -243,6 +243,18 @@ DELETE FROM goldenarch.approvals WHERE id > 100000;
 SELECT attempt($$UPDATE goldenarch.approvals SET state = 'dancing' WHERE id = 1$$) LIKE '23514 %' AS unknown_state_is_refused;
 SELECT attempt($$UPDATE goldenarch.approvals SET state = 'consumed' WHERE id = 5$$) LIKE '23514 %' AS consumed_needs_a_time;
 
+-- What an owner may do to his tables makes an error, not a crash.
+BEGIN;
+SELECT goldenarch.request_approval('odd', 'x', '{}') AS odd \gset
+ALTER TABLE goldenarch.approvals ALTER requested_by DROP NOT NULL, ALTER payload DROP NOT NULL;
+ALTER TABLE goldenarch.approvals DROP CONSTRAINT approvals_digest_check;
+UPDATE goldenarch.approvals SET requested_by = NULL WHERE id = :odd;
+SELECT attempt(format('SELECT goldenarch.approve(%s)', :odd));
+UPDATE goldenarch.approvals SET requested_by = 'ann', digest = 'x' WHERE id = :odd;
+SELECT attempt(format('SELECT goldenarch.approve(%s)', :odd));
+UPDATE goldenarch.approvals SET payload = NULL WHERE id = :odd;
+SELECT attempt(format('SELECT goldenarch.reject(%s, $$x$$)', :odd));
+ROLLBACK;
 -- What is left behind: a row a decision, an event a transition, the denials.
 SELECT action, outcome, count(*) FROM goldenarch.audit_log WHERE action LIKE 'approval.%' AND outcome = 'ok'
 GROUP BY 1, 2 ORDER BY action COLLATE "C";
