@@ -77,11 +77,11 @@ ga_bundle_build_default(const GaOptions *options, char *why)
 			return ga_fail(why, "cannot create %s: %s", path, strerror(errno));
 	}
 	ga_path(path, "%s/etc/passwd", root);
-	if (!ga_write_file(path, "root:x:0:0:root:/:/bin/false\n"
-	                         "nobody:x:65534:65534:nobody:/tmp:/bin/false\n"))
+	if (!ga_replace_file(path, "root:x:0:0:root:/:/bin/false\n"
+	                           "nobody:x:65534:65534:nobody:/tmp:/bin/false\n"))
 		return ga_fail(why, "cannot write %s: %s", path, strerror(errno));
 	ga_path(path, "%s/etc/group", root);
-	if (!ga_write_file(path, "root:x:0:\nnogroup:x:65534:\n"))
+	if (!ga_replace_file(path, "root:x:0:\nnogroup:x:65534:\n"))
 		return ga_fail(why, "cannot write %s: %s", path, strerror(errno));
 	ga_path(path, "%s/sbx-init", root);
 	return ga_copy_file(options->init, path, 0755, why);
@@ -147,7 +147,8 @@ deny_when(const char *name, int index, json_int_t value, json_int_t second, cons
 
 /*
  * The filter on top of the sentry's own emulation: no new namespaces (a user namespace would hand
- * untrusted code every capability in it), no tracing, and of sockets only the Unix kind.
+ * untrusted code every capability in it), no tracing, no device nodes (this sentry asks for no
+ * capability), and of sockets only the Unix kind.
  */
 static json_t *
 seccomp(void)
@@ -161,6 +162,13 @@ seccomp(void)
 	                      json_pack("{s:o, s:s}", "names", names, "action", "SCMP_ACT_ERRNO"));
 	json_array_append_new(
 	    calls, deny_when("clone", 0, CLONE_NEWUSER, CLONE_NEWUSER, "SCMP_CMP_MASKED_EQ"));
+	for (size_t i = 0; i < 2; i++)
+	{
+		json_int_t kind = i == 0 ? S_IFCHR : S_IFBLK;
+
+		json_array_append_new(calls, deny_when("mknod", 1, S_IFMT, kind, "SCMP_CMP_MASKED_EQ"));
+		json_array_append_new(calls, deny_when("mknodat", 2, S_IFMT, kind, "SCMP_CMP_MASKED_EQ"));
+	}
 	json_array_append_new(calls, deny_when("socket", 0, AF_UNIX, 0, "SCMP_CMP_NE"));
 	return json_pack("{s:s, s:[s], s:o}", "defaultAction", "SCMP_ACT_ALLOW", "architectures",
 	                 "SCMP_ARCH_X86_64", "syscalls", calls);
@@ -224,7 +232,7 @@ ga_bundle_prepare(const GaOptions *options, const char *rootfs, char *bundle, ch
 	text = config != NULL ? json_dumps(config, JSON_INDENT(1)) : NULL;
 	json_decref(config);
 	ga_path(path, "%s/config.json", bundle);
-	written = text != NULL && ga_write_file(path, text);
+	written = text != NULL && ga_replace_file(path, text);
 	free(text);
 	return written || ga_fail(why, "cannot write %s: %s", path, strerror(errno));
 }

@@ -120,16 +120,16 @@ static void
 ask_register(GaPg *pg, const GaPool *pool, int ready)
 {
 	char slots[16], free_slots[16];
-	const char *values[5] = {pg->options->name, GOLDENARCH_VERSION, slots, free_slots,
-	                         state_of(pool)};
+	const char *values[6] = {pg->options->name, GOLDENARCH_VERSION, slots,
+	                         free_slots,        state_of(pool),     pg->introduced ? "f" : "t"};
 
 	snprintf(slots, sizeof(slots), "%d", pool->count);
 	snprintf(free_slots, sizeof(free_slots), "%d", ready);
 	pg->told = state_of(pool);
 	ask(pg, GA_ASK_REGISTER,
 	    "SELECT goldenarch.register_executor($1::pg_catalog.text, $2::pg_catalog.text, "
-	    "$3::pg_catalog.int4, $4::pg_catalog.int4, $5::pg_catalog.text)",
-	    5, values, NULL, NULL);
+	    "$3::pg_catalog.int4, $4::pg_catalog.int4, $5::pg_catalog.text, $6::pg_catalog.bool)",
+	    6, values, NULL, NULL);
 }
 
 static void
@@ -357,6 +357,7 @@ take_answer(const PGresult *result, GaPg *pg, GaPool *pool)
 			if (pg->failures > 0 || pg->last_error[0] != '\0')
 				ga_log("database found again");
 			pg->failures = 0;
+			pg->introduced = true;
 			pg->last_error[0] = '\0';
 			pg->said_goodbye = strcmp(pg->told, "stopped") == 0;
 			break;

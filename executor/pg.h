@@ -42,7 +42,8 @@ typedef struct GaPg
 	int64_t asked_at;
 	int failures;
 	const char *told; /* the state that the last registration said */
-	bool registered;
+	bool registered;  /* on this connection */
+	bool introduced;  /* in this life */
 	bool said_goodbye;
 	char last_error[GA_WHY_MAX];
 } GaPg;

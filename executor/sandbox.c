@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * sandbox.c: one single-use sandbox. The child enters its cgroup leaf before runsc starts, dies with
- * the daemon (PR_SET_PDEATHSIG; the daemon has one thread), and has pipes and nothing else for its
- * three streams, since runsc changes the owner of whatever it is given. What sbx-init says is
+ * sandbox.c: one single-use sandbox. The child enters its cgroup leaf before runsc starts, dies
+ * with the daemon (PR_SET_PDEATHSIG; the daemon has one thread), and has pipes and nothing else for
+ * its three streams, since runsc changes the owner of whatever it is given. What sbx-init says is
  * untrusted: a frame that makes no sense breaks the sandbox and touches nothing else.
  */
 #define _GNU_SOURCE
@@ -266,7 +266,7 @@ read_some(const GaHost *host, GaSandbox *box)
 	return !box->broken;
 }
 
-/* Keep the end of what runsc says on its own standard error: diagnostics, never the job's output. */
+/* Keep the end of what runsc says on its own standard error: diagnostics, never output. */
 static void
 read_diagnostics(GaSandbox *box)
 {

@@ -155,6 +155,14 @@ ga_write_file(const char *path, const char *text)
 	return close(fd) == 0 && written;
 }
 
+bool
+ga_replace_file(const char *path, const char *text)
+{
+	char fresh[GA_PATH_MAX];
+
+	return ga_path(fresh, "%s.new", path) && ga_write_file(fresh, text) && rename(fresh, path) == 0;
+}
+
 long
 ga_read_file(const char *path, char *text, size_t room)
 {

@@ -30,6 +30,8 @@ void ga_buffer_free(GaBuffer *buffer);
 bool ga_path(char *path, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool ga_make_dirs(const char *path, unsigned mode, char *why);
 bool ga_write_file(const char *path, const char *text);
+/* The same, seen by readers as a whole or not at all. */
+bool ga_replace_file(const char *path, const char *text);
 /* Read at most room - 1 bytes of a file, zero-terminated; -1 when it cannot be read. */
 long ga_read_file(const char *path, char *text, size_t room);
 bool ga_copy_file(const char *from, const char *to, unsigned mode, char *why);

@@ -9,6 +9,9 @@
  */
 #include "goldenarch/query.h"
 
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -59,6 +62,19 @@ check_pairs(FunctionCallInfo fcinfo)
 		ga_bad_argument("tokens", "There must be one for each of ids.");
 }
 
+/* A fresh executor runs nothing: what its name still holds was lost with its earlier life. */
+static void
+disown(const char *name)
+{
+	static GaStmt end = GA_STMT(
+	    "UPDATE goldenarch.jobs j SET lease_until = $2 OPERATOR(pg_catalog.-) "
+	    "'1 ms'::pg_catalog.interval WHERE j.executor OPERATOR(pg_catalog.=) $1 AND j.state "
+	    "OPERATOR(pg_catalog.=) 'running' AND j.lease_until OPERATOR(pg_catalog.>=) $2",
+	    TEXTOID, TIMESTAMPTZOID);
+
+	(void) ga_query(&end, ga_text(name), ga_timestamp(ga_now()));
+}
+
 GA_FUNCTION(ga_register_executor);
 Datum
 ga_register_executor(PG_FUNCTION_ARGS)
@@ -87,6 +103,8 @@ ga_register_executor(PG_FUNCTION_ARGS)
 	if (strcmp(state, "ready") != 0 && strcmp(state, "draining") != 0 &&
 	    strcmp(state, "stopped") != 0)
 		ga_bad_argument("state", "It must be ready, draining or stopped.");
+	if (ga_arg_bool(fcinfo, 5, "fresh"))
+		disown(name);
 	(void) ga_query(&put, ga_text(name), ga_text(version), ga_int4(slots), ga_int4(ready),
 	                ga_text(state), ga_timestamp(ga_now()));
 	ga_leave(&call);
@@ -101,14 +119,15 @@ static int64
 expire_leases(void)
 {
 	static GaStmt expire = GA_STMT(
+	    "WITH n AS MATERIALIZED (SELECT e.tenant, e.id, CASE WHEN e.cancel_requested THEN "
+	    "'cancelled' WHEN e.attempts OPERATOR(pg_catalog.>=) $2 THEN 'lost' ELSE 'queued' END AS "
+	    "state FROM goldenarch.jobs e WHERE e.state OPERATOR(pg_catalog.=) 'running' AND "
+	    "e.lease_until OPERATOR(pg_catalog.<) $1 LIMIT $3 FOR UPDATE SKIP LOCKED) "
 	    "UPDATE goldenarch.jobs j SET lease_until = NULL, token = NULL, not_before = $1, "
 	    "state = n.state, finished_at = CASE WHEN n.state OPERATOR(pg_catalog.<>) 'queued' THEN $1 "
 	    "END, error = CASE WHEN n.state OPERATOR(pg_catalog.=) 'lost' THEN 'the executor was lost, "
-	    "and no attempt is left' END FROM (SELECT e.tenant, e.id, CASE WHEN e.cancel_requested "
-	    "THEN 'cancelled' WHEN e.attempts OPERATOR(pg_catalog.>=) $2 THEN 'lost' ELSE 'queued' END "
-	    "AS state FROM goldenarch.jobs e WHERE e.state OPERATOR(pg_catalog.=) 'running' AND "
-	    "e.lease_until OPERATOR(pg_catalog.<) $1 LIMIT $3 FOR UPDATE SKIP LOCKED) n "
-	    "WHERE j.tenant OPERATOR(pg_catalog.=) n.tenant AND j.id OPERATOR(pg_catalog.=) n.id",
+	    "and no attempt is left' END FROM n WHERE j.tenant OPERATOR(pg_catalog.=) n.tenant AND "
+	    "j.id OPERATOR(pg_catalog.=) n.id",
 	    TIMESTAMPTZOID, INT4OID, INT8OID);
 
 	return (int64) ga_query(&expire, ga_timestamp(ga_now()), ga_int4(GA_JOB_ATTEMPTS_MAX),
@@ -116,19 +135,24 @@ expire_leases(void)
 	    .count;
 }
 
+/*
+ * MATERIALIZED holds the limit: a plan that ran the locking SELECT again for each row it joins
+ * would skip what it had locked and claim the whole queue.
+ */
 GA_FUNCTION(ga_claim_jobs);
 Datum
 ga_claim_jobs(PG_FUNCTION_ARGS)
 {
 	static GaStmt claim = GA_STMT(
+	    "WITH n AS MATERIALIZED (SELECT q.tenant, q.id, r.argv, r.rootfs FROM goldenarch.jobs q "
+	    "JOIN goldenarch.sandbox_runtimes r ON r.language OPERATOR(pg_catalog.=) q.language WHERE "
+	    "q.state OPERATOR(pg_catalog.=) 'queued' AND q.not_before OPERATOR(pg_catalog.<=) $3 "
+	    "ORDER BY q.submitted_at, q.id LIMIT $2 FOR UPDATE OF q SKIP LOCKED) "
 	    "UPDATE goldenarch.jobs j SET state = 'running', executor = $1, started_at = $3, "
 	    "attempts = j.attempts OPERATOR(pg_catalog.+) 1, lease_until = $3 OPERATOR(pg_catalog.+) "
-	    "'30 s'::pg_catalog.interval, token = pg_catalog.nextval('goldenarch.job_token') FROM "
-	    "(SELECT q.tenant, q.id, r.argv, r.rootfs FROM goldenarch.jobs q JOIN "
-	    "goldenarch.sandbox_runtimes r ON r.language OPERATOR(pg_catalog.=) q.language WHERE "
-	    "q.state OPERATOR(pg_catalog.=) 'queued' AND q.not_before OPERATOR(pg_catalog.<=) $3 "
-	    "ORDER BY q.submitted_at, q.id LIMIT $2 FOR UPDATE OF q SKIP LOCKED) n WHERE j.tenant "
-	    "OPERATOR(pg_catalog.=) n.tenant AND j.id OPERATOR(pg_catalog.=) n.id RETURNING "
+	    "'30 s'::pg_catalog.interval, token = pg_catalog.nextval('goldenarch.job_token') FROM n "
+	    "WHERE j.tenant OPERATOR(pg_catalog.=) n.tenant AND j.id OPERATOR(pg_catalog.=) n.id "
+	    "RETURNING "
 	    "j.id::pg_catalog.uuid, j.token::pg_catalog.int8, j.language::pg_catalog.text, "
 	    "pg_catalog.to_jsonb(n.argv)::pg_catalog.jsonb, n.rootfs::pg_catalog.text, "
 	    "j.code::pg_catalog.text, pg_catalog.to_jsonb(j.args)::pg_catalog.jsonb, "
@@ -343,4 +367,29 @@ ga_sandbox_health(void)
 	return (GaHealth){live < known ? GA_HEALTH_DEGRADED : GA_HEALTH_OK,
 	                  psprintf("%lld of %lld executors, %lld sandboxes ready", (long long) live,
 	                           (long long) known, (long long) ga_row_int8(&rows, 0, 3))};
+}
+
+GA_FUNCTION(ga_executor_rows);
+Datum
+ga_executor_rows(PG_FUNCTION_ARGS)
+{
+	static GaStmt find = GA_STMT(
+	    "SELECT e.name::pg_catalog.text, e.version::pg_catalog.text, CASE WHEN e.state "
+	    "OPERATOR(pg_catalog.<>) 'stopped' AND e.last_seen OPERATOR(pg_catalog.<) $1 THEN 'down' "
+	    "ELSE e.state END::pg_catalog.text, e.slots::pg_catalog.int4, e.ready::pg_catalog.int4, "
+	    "e.registered_at::pg_catalog.timestamptz, e.last_seen::pg_catalog.timestamptz FROM "
+	    "goldenarch.executors e ORDER BY e.name COLLATE \"C\"",
+	    TIMESTAMPTZOID);
+	GaCall call;
+	GaRows rows;
+
+	if (!is_member_of_role(GetUserId(), ROLE_PG_MONITOR))
+		ga_require_permission(ga_principal(), "sandbox.view");
+	ga_enter_as(&call, &ga_system_principal);
+	rows = ga_query(&find, ga_timestamp(ga_now() - LIVE_SECONDS * INT64CONST(1000000)));
+	MemoryContextSwitchTo(call.result_context);
+	ga_set_begin(fcinfo);
+	ga_set_add_rows(fcinfo, &rows);
+	ga_leave(&call);
+	return (Datum) 0;
 }

@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -202,7 +203,8 @@ become_job(Job *job, const int out[2], const int err[2], int fault)
 		_exit(EXIT_SETUP);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
+	for (int i = 1; i < NSIG; i++)
+		signal(i, SIG_DFL);
 	limit(RLIMIT_NPROC, job->limits.nproc);
 	limit(RLIMIT_AS, (rlim_t) job->limits.address_space_mb << 20);
 	setsid();
@@ -394,6 +396,7 @@ probe(void)
 	report("socket_inet6", refusal(socket(AF_INET6, SOCK_STREAM, 0)));
 	report("socket_netlink", refusal(socket(AF_NETLINK, SOCK_RAW, 0)));
 	report("socket_unix", refusal(socket(AF_UNIX, SOCK_STREAM, 0)));
+	report("mknod", refusal(mknod("/tmp/node", S_IFCHR | 0600, makedev(1, 3))));
 	report("write_root", refusal(open("/probe", O_CREAT | O_WRONLY, 0600)));
 	report("write_init", refusal(open("/sbx-init", O_WRONLY)));
 	report("read_shadow", refusal(open("/etc/shadow", O_RDONLY)));
@@ -412,10 +415,13 @@ main(void)
 	int signals;
 	char type;
 
+	/* the sentry does not shield PID 1 from its own children's signals as Linux does */
+	for (int i = 1; i < NSIG; i++)
+		if (i != SIGCHLD)
+			signal(i, SIG_IGN);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_DUMPABLE, 0);
 	signals = signalfd(-1, &child, SFD_CLOEXEC);
 	job.input = create_file(STDIN_FILE, O_RDWR);

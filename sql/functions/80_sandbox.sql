@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: PostgreSQL
--- Sandbox jobs: for callers first, for the executor below.
+-- Sandbox jobs: for callers first, below for the executor's role alone (grant_access(role, 'executor')).
 
 CREATE OR REPLACE FUNCTION goldenarch.submit_job(language text, code text, args text[] DEFAULT '{}', stdin text DEFAULT NULL,
     files jsonb DEFAULT '{}', timeout interval DEFAULT '30 s', memory_mb integer DEFAULT 256, cpus real DEFAULT 0.5,
@@ -34,21 +34,26 @@ WHERE j.tenant OPERATOR(pg_catalog.>=) (SELECT goldenarch.tenant_floor('sandbox.
 COMMENT ON VIEW goldenarch.sandbox_jobs IS
 'Sandbox jobs of the caller''s tenant, without code and output. Needs sandbox.view.';
 
-CREATE OR REPLACE VIEW goldenarch.sandbox_executors WITH (security_invoker = true, security_barrier = true) AS
-SELECT e.name, e.version, CASE WHEN e.state OPERATOR(pg_catalog.<>) 'stopped'
-         AND e.last_seen OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '4 s'::pg_catalog.interval)
-         THEN 'down' ELSE e.state END AS state,
-       e.slots, e.ready, e.registered_at, e.last_seen
-FROM goldenarch.executors e
-WHERE (SELECT goldenarch.tenant_floor('sandbox.view')) IS NOT NULL;
-COMMENT ON VIEW goldenarch.sandbox_executors IS
-'Executors: state ready, draining, stopped, or down (not heard of for 4 seconds); slots and how many of them are ready. Needs sandbox.view.';
+CREATE OR REPLACE FUNCTION goldenarch.executor_rows(OUT name text, OUT version text, OUT state text, OUT slots integer,
+    OUT ready integer, OUT registered_at timestamptz, OUT last_seen timestamptz)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_executor_rows';
+COMMENT ON FUNCTION goldenarch.executor_rows() IS
+'The rows of view sandbox_executors. For members of pg_monitor, or with the permission. Permission: sandbox.view.';
+GRANT EXECUTE ON FUNCTION goldenarch.executor_rows() TO pg_monitor;
 
-CREATE OR REPLACE FUNCTION goldenarch.register_executor(executor text, version text, slots integer, ready integer, state text DEFAULT 'ready')
+CREATE OR REPLACE VIEW goldenarch.sandbox_executors WITH (security_invoker = true, security_barrier = true) AS
+SELECT e.name, e.version, e.state, e.slots, e.ready, e.registered_at, e.last_seen FROM goldenarch.executor_rows() e;
+COMMENT ON VIEW goldenarch.sandbox_executors IS
+'Executors: state ready, draining, stopped, or down (not heard of for 4 seconds); slots and how many of them are ready. For members of pg_monitor, or with sandbox.view.';
+GRANT SELECT ON goldenarch.sandbox_executors TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION goldenarch.register_executor(executor text, version text, slots integer, ready integer, state text DEFAULT 'ready',
+    fresh boolean DEFAULT false)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_register_executor';
-COMMENT ON FUNCTION goldenarch.register_executor(text, text, integer, integer, text) IS
-'Announces an executor, or its state: ready, draining, stopped. For the executor''s role alone, by grant_access(role, ''executor''). Errors: 22023. Permission: none.';
+COMMENT ON FUNCTION goldenarch.register_executor(text, text, integer, integer, text, boolean) IS
+'Announces an executor, or its state: ready, draining, stopped. fresh: the executor has just started and runs nothing, so jobs still leased under its name are given to others at once. Access: executor. Errors: 22023. Permission: none.';
 
 CREATE OR REPLACE FUNCTION goldenarch.claim_jobs(executor text, max_jobs integer, OUT job_id uuid, OUT token bigint, OUT language text,
     OUT argv jsonb, OUT rootfs text, OUT code text, OUT args jsonb, OUT stdin text, OUT files jsonb, OUT timeout_ms bigint,
@@ -56,23 +61,23 @@ CREATE OR REPLACE FUNCTION goldenarch.claim_jobs(executor text, max_jobs integer
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_claim_jobs';
 COMMENT ON FUNCTION goldenarch.claim_jobs(text, integer) IS
-'Takes at most max_jobs (1 to 64) queued jobs, oldest first, under a lease of 30 seconds and a fencing token higher than any before. For the executor''s role alone. Errors: 22023. Permission: none.';
+'Takes at most max_jobs (1 to 64) queued jobs, oldest first, under a lease of 30 seconds and a fencing token higher than any before. Access: executor. Errors: 22023. Permission: none.';
 
 CREATE OR REPLACE FUNCTION goldenarch.heartbeat_jobs(executor text, ids uuid[], tokens bigint[], ready integer DEFAULT NULL,
     OUT job_id uuid, OUT keep boolean)
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_heartbeat_jobs';
 COMMENT ON FUNCTION goldenarch.heartbeat_jobs(text, uuid[], bigint[], integer) IS
-'Says that the executor lives and renews the leases of its jobs; keep false: stop the job, it was cancelled or is no longer yours. For the executor''s role alone. Errors: 22023. Permission: none.';
+'Says that the executor lives and renews the leases of its jobs; keep false: stop the job, it was cancelled or is no longer yours. Access: executor. Errors: 22023. Permission: none.';
 
 CREATE OR REPLACE FUNCTION goldenarch.finish_job(job_id uuid, token bigint, status text, exit_code integer, signal integer, stdout bytea,
     stderr bytea, truncated boolean, wall_ms bigint, cpu_ms bigint, max_rss_kb bigint, error text)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_finish_job';
 COMMENT ON FUNCTION goldenarch.finish_job(uuid, bigint, text, integer, integer, bytea, bytea, boolean, bigint, bigint, bigint, text) IS
-'Records a job''s result, once: false, and nothing changes, where the token is no longer the job''s. status lost queues the job again while attempts are left. For the executor''s role alone. Errors: 22023. Permission: none.';
+'Records a job''s result, once: false, and nothing changes, where the token is no longer the job''s. status lost queues the job again while attempts are left. Access: executor. Errors: 22023. Permission: none.';
 
 CREATE OR REPLACE FUNCTION goldenarch.release_jobs(executor text, ids uuid[], tokens bigint[]) RETURNS integer
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_release_jobs';
 COMMENT ON FUNCTION goldenarch.release_jobs(text, uuid[], bigint[]) IS
-'Gives unfinished jobs back to the queue, the attempt not counted (an executor that drains); how many. For the executor''s role alone. Errors: 22023. Permission: none.';
+'Gives unfinished jobs back to the queue, the attempt not counted (an executor that drains); how many. Access: executor. Errors: 22023. Permission: none.';

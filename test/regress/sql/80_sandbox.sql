@@ -11,7 +11,8 @@ INSERT INTO goldenarch.role_mappings (tenant, pg_role, subject, roles) VALUES
 GRANT EXECUTE ON FUNCTION goldenarch.submit_job(text, text, text[], text, jsonb, interval, integer, real, integer, text),
     goldenarch.wait_job(uuid, interval), goldenarch.cancel_job(uuid), goldenarch.set_runtime(text, text[], text)
     TO box_ann, box_bob, box_out, box_non;
-GRANT SELECT ON goldenarch.sandbox_jobs, goldenarch.sandbox_executors, goldenarch.jobs, goldenarch.executors TO box_ann, box_bob, box_out, box_non;
+GRANT EXECUTE ON FUNCTION goldenarch.executor_rows() TO box_ann, box_non;
+GRANT SELECT ON goldenarch.sandbox_jobs, goldenarch.sandbox_executors, goldenarch.jobs TO box_ann, box_bob, box_out, box_non;
 
 -- Permissions come first, whatever the arguments.
 SET ROLE box_non;
@@ -165,6 +166,16 @@ UPDATE goldenarch.jobs SET not_before = now() WHERE id = :'job';
 SELECT token AS fourth FROM goldenarch.claim_jobs('two', 1) \gset
 SELECT goldenarch.finish_job(:'job', :fourth, 'lost', NULL, NULL, '', '', false, 1, 1, 1, 'no sandbox') AS lost_for_good;
 SELECT state, attempts, error FROM goldenarch.jobs WHERE id = :'job';
+
+-- A claim takes as many as were asked for, the oldest first, however large the queue is.
+SET ROLE box_ann;
+SELECT count(goldenarch.submit_job('shell', 'true', ARRAY[i::text])) FROM generate_series(1, 50) i;
+RESET ROLE;
+ANALYZE goldenarch.jobs_rows;
+SELECT args FROM goldenarch.claim_jobs('one', 2) ORDER BY args;
+SELECT count(*) FROM goldenarch.claim_jobs('two', 3);
+SELECT state, count(*) FROM goldenarch.jobs WHERE language = 'shell' AND args <> '{}' GROUP BY state ORDER BY state;
+DELETE FROM goldenarch.jobs WHERE args <> '{}' AND language = 'shell';
 
 -- Cancelling: at once while queued, through the executor while running, by the lease when that is gone.
 SET ROLE box_ann;
