@@ -78,9 +78,9 @@ ga_sql_set_agent(PG_FUNCTION_ARGS)
 	const char *tenant;
 
 	ga_enter(&call, "agent.configure");
-	agent = ga_task_name_arg(fcinfo, 0, "agent");
-	role = ga_task_name_arg(fcinfo, 1, "role");
-	owner = ga_task_name_or_null_arg(fcinfo, 2, "owner");
+	agent = ga_arg_text_max(fcinfo, 0, "agent", GA_NAME_BYTES, false);
+	role = ga_arg_text_max(fcinfo, 1, "role", GA_NAME_BYTES, false);
+	owner = ga_arg_text_max(fcinfo, 2, "owner", GA_NAME_BYTES, true);
 	status = ga_arg_text(fcinfo, 3, "status");
 	if (strcmp(status, "active") != 0 && strcmp(status, "paused") != 0 &&
 	    strcmp(status, "retired") != 0)
@@ -110,7 +110,7 @@ ga_sql_set_agent_role(PG_FUNCTION_ARGS)
 	double weight;
 
 	ga_enter(&call, "agent.configure");
-	role = ga_task_name_arg(fcinfo, 0, "role");
+	role = ga_arg_text_max(fcinfo, 0, "role", GA_NAME_BYTES, false);
 	weight =
 	    PG_ARGISNULL(1)
 	        ? -1

@@ -73,7 +73,7 @@ ga_sql_claim_task(PG_FUNCTION_ARGS)
 	const char *subject;
 
 	ga_enter(&call, "task.update");
-	agent_role = ga_task_name_arg(fcinfo, 0, "agent_role");
+	agent_role = ga_arg_text_max(fcinfo, 0, "agent_role", GA_NAME_BYTES, false);
 	lease = lease_arg(fcinfo, 1);
 	subject = call.principal->subject;
 	ga_agent_require_active(call.principal->tenant, subject, "task.claim");

@@ -81,9 +81,9 @@ ga_sql_create_escalation(PG_FUNCTION_ARGS)
 	pg_uuid_t *id;
 
 	ga_enter(&call, "escalation.create");
-	reason = ga_task_words_arg(fcinfo, 1, "reason");
-	pattern_type = ga_task_name_or_null_arg(fcinfo, 2, "pattern_type");
-	suggested_fix = ga_task_words_or_null_arg(fcinfo, 3, "suggested_fix");
+	reason = ga_arg_text_max(fcinfo, 1, "reason", GA_WORDS_BYTES, false);
+	pattern_type = ga_arg_text_max(fcinfo, 2, "pattern_type", GA_NAME_BYTES, true);
+	suggested_fix = ga_arg_text_max(fcinfo, 3, "suggested_fix", GA_WORDS_BYTES, true);
 	task = ga_task_find(ga_task_uuid_arg(fcinfo, 0, "task_id"), true);
 	id = ga_escalate(task, reason, pattern_type, suggested_fix, NULL);
 	id = memcpy(MemoryContextAlloc(call.result_context, sizeof(*id)), id, sizeof(*id));

@@ -46,11 +46,11 @@ ga_sql_set_guard(PG_FUNCTION_ARGS)
 	GaJson json;
 
 	ga_enter(&call, "system.admin");
-	guard = ga_task_name_arg(fcinfo, 0, "guard");
+	guard = ga_arg_text_max(fcinfo, 0, "guard", GA_NAME_BYTES, false);
 	if (strcmp(guard, "*") == 0)
 		ga_bad_argument("guard", "The name * stands for all guards in autofix_rules.");
 	state = guarded_state_arg(fcinfo, 1, false);
-	permission = ga_task_name_arg(fcinfo, 2, "permission");
+	permission = ga_arg_text_max(fcinfo, 2, "permission", GA_NAME_BYTES, false);
 	security = ga_arg_bool(fcinfo, 3, "security");
 	remediation = ga_arg_bool(fcinfo, 4, "remediation");
 	(void) ga_query(&set, ga_text(guard), ga_text(state), ga_text(permission), ga_bool(security),
@@ -76,7 +76,7 @@ ga_sql_drop_guard(PG_FUNCTION_ARGS)
 	bool dropped;
 
 	ga_enter(&call, "system.admin");
-	guard = ga_task_name_arg(fcinfo, 0, "guard");
+	guard = ga_arg_text_max(fcinfo, 0, "guard", GA_NAME_BYTES, false);
 	dropped = ga_query(&drop, ga_text(guard)).count > 0;
 	if (dropped)
 		(void) ga_audit("guard.drop", "guard", guard, NULL);
@@ -107,10 +107,10 @@ ga_sql_set_autofix_rule(PG_FUNCTION_ARGS)
 	int id;
 
 	ga_enter(&call, "system.admin");
-	guard = ga_task_name_arg(fcinfo, 0, "guard");
-	action = ga_task_name_arg(fcinfo, 1, "action");
-	agent_role = ga_task_name_arg(fcinfo, 2, "agent_role");
-	description = ga_task_words_arg(fcinfo, 3, "description");
+	guard = ga_arg_text_max(fcinfo, 0, "guard", GA_NAME_BYTES, false);
+	action = ga_arg_text_max(fcinfo, 1, "action", GA_NAME_BYTES, false);
+	agent_role = ga_arg_text_max(fcinfo, 2, "agent_role", GA_NAME_BYTES, false);
+	description = ga_arg_text_max(fcinfo, 3, "description", GA_WORDS_BYTES, false);
 	priority = ga_arg_int4(fcinfo, 4, "priority", 1, 100);
 	state = guarded_state_arg(fcinfo, 5, true);
 	if (strcmp(action, "task") == 0)

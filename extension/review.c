@@ -316,7 +316,7 @@ ga_sql_cast_vote(PG_FUNCTION_ARGS)
 	vote = ga_arg_text(fcinfo, 1, "vote");
 	if (!ga_consensus_is_vote(vote))
 		ga_bad_argument("vote", "It must be approve, conditional or reject.");
-	reasoning = ga_task_words_or_null_arg(fcinfo, 2, "reasoning");
+	reasoning = ga_arg_text_max(fcinfo, 2, "reasoning", GA_WORDS_BYTES, true);
 	id = ga_task_uuid_arg(fcinfo, 0, "review_id");
 	review = ga_review_find(id);
 	task = ga_task_find(review->task_id, false);

@@ -12,7 +12,7 @@
 #include "goldenarch/error.h"
 #include "goldenarch/jsonbuild.h"
 
-#define TITLE_LIMIT 1000
+#define TITLE_BYTES 1000
 
 /* The task that the new one is below; its tenant is then the new one's. */
 static void
@@ -39,10 +39,9 @@ ga_sql_create_task(PG_FUNCTION_ARGS)
 	pg_uuid_t *id;
 
 	ga_enter(&call, "task.create");
-	new.title = ga_arg_text(fcinfo, 0, "title");
-	ga_task_limit_length(new.title, "title", TITLE_LIMIT);
+	new.title = ga_arg_text_max(fcinfo, 0, "title", TITLE_BYTES, false);
 	new.payload = ga_task_jsonb_arg(fcinfo, 1, "payload", false);
-	new.agent_role = ga_task_name_or_null_arg(fcinfo, 2, "agent_role");
+	new.agent_role = ga_arg_text_max(fcinfo, 2, "agent_role", GA_NAME_BYTES, true);
 	new.max_attempts = ga_arg_int4(fcinfo, 4, "max_attempts", 1, 100);
 	tenant = PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5));
 	new.tenant = ga_tenant_for_new_row(call.principal, tenant);

@@ -17,6 +17,8 @@
 #include "fsm.h"
 #include "goldenarch/query.h"
 
+#define GA_NAME_BYTES 200        /* of a name */
+#define GA_WORDS_BYTES 10000     /* of a text for people */
 #define GA_FIX_DEPTH_MAX 2       /* a fix of a fix; no deeper */
 #define GA_FIX_PER_FAILURE_MAX 2 /* attempts at one fingerprint */
 #define GA_FIX_PER_ROOT_MAX 5    /* attempts below one root */
@@ -66,12 +68,6 @@ typedef struct GaNewTask
 /* Argument n as a uuid that is not null, else 22023. */
 extern const pg_uuid_t *ga_task_uuid_arg(FunctionCallInfo fcinfo, int n, const char *name);
 extern Jsonb *ga_task_jsonb_arg(FunctionCallInfo fcinfo, int n, const char *name, bool object);
-/* A name, up to 200 bytes; words for people, up to 10000. Not empty; null only where it says so. */
-extern char *ga_task_name_arg(FunctionCallInfo fcinfo, int n, const char *name);
-extern char *ga_task_name_or_null_arg(FunctionCallInfo fcinfo, int n, const char *name);
-extern char *ga_task_words_arg(FunctionCallInfo fcinfo, int n, const char *name);
-extern char *ga_task_words_or_null_arg(FunctionCallInfo fcinfo, int n, const char *name);
-extern void ga_task_limit_length(const char *value, const char *name, int limit);
 extern char *ga_task_uuid_show(const pg_uuid_t *id);
 extern pg_uuid_t *ga_task_uuid_new(void);
 /* A copy that outlives ga_leave. */

@@ -15,8 +15,6 @@
 #include "goldenarch/jsonbuild.h"
 #include "goldenarch/queue.h"
 
-#define NAME_LIMIT 200
-#define WORDS_LIMIT 10000
 #define PAYLOAD_LIMIT (1024 * 1024)
 
 #define TASK_COLUMNS                                                                             \
@@ -48,49 +46,6 @@ ga_task_jsonb_arg(FunctionCallInfo fcinfo, int n, const char *name, bool object)
 		ga_bad_argument(name, "It must be a JSON object.");
 	if (VARSIZE(value) > PAYLOAD_LIMIT)
 		ga_bad_argument(name, "It is larger than 1 MB.");
-	return value;
-}
-
-void
-ga_task_limit_length(const char *value, const char *name, int limit)
-{
-	if (value != NULL && strlen(value) > (size_t) limit)
-		ga_bad_argument(name, psprintf("It is longer than %d bytes.", limit));
-}
-
-char *
-ga_task_name_arg(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	char *value = ga_arg_text(fcinfo, n, name);
-
-	ga_task_limit_length(value, name, NAME_LIMIT);
-	return value;
-}
-
-char *
-ga_task_name_or_null_arg(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	char *value = ga_arg_text_or_null(fcinfo, n, name);
-
-	ga_task_limit_length(value, name, NAME_LIMIT);
-	return value;
-}
-
-char *
-ga_task_words_arg(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	char *value = ga_arg_text(fcinfo, n, name);
-
-	ga_task_limit_length(value, name, WORDS_LIMIT);
-	return value;
-}
-
-char *
-ga_task_words_or_null_arg(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	char *value = ga_arg_text_or_null(fcinfo, n, name);
-
-	ga_task_limit_length(value, name, WORDS_LIMIT);
 	return value;
 }
 
