@@ -88,6 +88,21 @@ refuse_while_escalated(const GaTask *task)
 		                errhint("Someone with escalation.resolve calls resolve_escalation().")));
 }
 
+/* A worker whose task was given to another stops, whichever way it tries to go on. */
+static void
+refuse_stale_worker(const GaTask *task)
+{
+	const char *subject = ga_principal()->subject;
+
+	if (task->claimed && task->lease > ga_now() && task->claimed_by != NULL &&
+	    strcmp(task->claimed_by, subject) != 0 && ga_task_worked_on_by(task, subject))
+		ereport(ERROR,
+		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		         errmsg("the caller's claim of task %s is stale", ga_task_uuid_show(task->id)),
+		         errdetail("Another worker has claimed it since."),
+		         errhint("Stop working on it.")));
+}
+
 static Datum
 advance_result(FunctionCallInfo fcinfo, const GaTask *task, const GaGuardCheck *unmet, int n,
                const Jsonb *fixes)
@@ -152,6 +167,7 @@ ga_sql_advance_task(PG_FUNCTION_ARGS)
 	fixes = empty_array();
 	if (task->state != target)
 	{
+		refuse_stale_worker(task);
 		refuse_while_escalated(task);
 		ga_task_require_edge(task, target);
 		unmet = ga_guards_unmet(task, target, &n);

@@ -15,7 +15,7 @@ COMMENT ON FUNCTION goldenarch.advance_task(uuid, text) IS
 'Moves a task to target_state when every guard of that state was reported as passed; else ok is false, failed_guards
 names the others and fixes is an array with what is done about each, as handle_guard_failure answers; a guard that
 nobody reported yet is not fixed. A report is acted upon once, however often this is asked. To the state it is in:
-ok. Call it in FROM. Errors: 22023, 42704, 55000 (no such edge, or escalated).
+ok. Call it in FROM. Errors: 22023, 42704, 55000 (no such edge, escalated, or the caller''s claim is stale).
 Permission: task.update.';
 
 CREATE OR REPLACE FUNCTION goldenarch.claim_task(agent_role text, lease interval DEFAULT '5 minutes')

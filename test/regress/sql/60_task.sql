@@ -73,6 +73,7 @@ RESET ROLE;
 SET ROLE task_ann;
 SELECT goldenarch.heartbeat_task(:'task', :first) AS heartbeat, goldenarch.complete_task(:'task', '{}', :first) AS complete,
 	goldenarch.fail_task(:'task', 'late', :first) AS fail, goldenarch.complete_task(:'task') AS without;
+SELECT attempt(format('SELECT goldenarch.advance_task(%L, %L)', :'task', 'cancelled'));
 RESET ROLE;
 
 -- failing: a retry after a pause, then a dead letter, and again from there
