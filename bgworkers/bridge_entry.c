@@ -21,6 +21,7 @@
 
 extern GA_EXPORT void ga_relay_main(Datum arg);
 extern GA_EXPORT void ga_handler_main(Datum arg);
+extern GA_EXPORT void ga_mirror_main(Datum arg);
 
 typedef struct Library
 {
@@ -95,4 +96,12 @@ ga_relay_main(Datum arg)
 	(void) arg;
 	ga_worker_start(GA_WORKER_RELAY);
 	run_bridge(GA_PEER_NATS, "ga_bridge_relay_run");
+}
+
+void
+ga_mirror_main(Datum arg)
+{
+	(void) arg;
+	ga_worker_start(GA_WORKER_MIRROR);
+	run_bridge(GA_PEER_REDIS, "ga_bridge_mirror_run");
 }

@@ -33,6 +33,7 @@ static const Kind kinds[] = {
     {GA_WORKER_MAINTENANCE, "maintenance", "ga_maintenance_main"},
     {GA_WORKER_RELAY, "relay", "ga_relay_main"},
     {GA_WORKER_INGEST, "ingest", "ga_ingest_main"},
+    {GA_WORKER_MIRROR, "mirror", "ga_mirror_main"},
 };
 
 static BackgroundWorker

@@ -12,6 +12,7 @@
 
 extern GA_EXPORT int ga_bridge_abi(void);
 extern GA_EXPORT void ga_bridge_ingest_run(void) GA_NORETURN;
+extern GA_EXPORT void ga_bridge_mirror_run(void) GA_NORETURN;
 extern GA_EXPORT void ga_bridge_relay_run(void) GA_NORETURN;
 
 #endif

@@ -63,12 +63,12 @@ sub reply
 	{
 		my $line = $self->line;
 		if ($line =~ /^PING/) { $self->send('PONG'); next; }
-		if ($line =~ /^MSG (\S+) \S+ (?:\S+ )?(\d+)$/)
+		if ($line =~ /^MSG (\S+) \S+ +(?:\S+ +)?(\d+)$/)
 		{
 			my ($subject, $data) = ($1, $self->bytes($2));
 			return $data if $subject eq $to;
 		}
-		elsif ($line =~ /^HMSG (\S+) \S+ (?:\S+ )?(\d+) (\d+)$/)
+		elsif ($line =~ /^HMSG (\S+) \S+ +(?:\S+ +)?(\d+) +(\d+)$/)
 		{
 			my ($subject, $data) = ($1, $self->bytes($3));
 			return '{"error":{"code":503}}' if $subject eq $to && $data =~ m{^NATS/1.0 503};
