@@ -5,7 +5,7 @@
  *
  *	app       EXECUTE on every function but those for triggers, scripts and the executor, SELECT on
  *	          views and on tables under row security; each function then asks for its permission
- *	executor  EXECUTE on functions whose COMMENT says "Access: executor."
+ *	executor  EXECUTE on the functions whose COMMENT says "Access: executor."
  *	monitor   SELECT on the views of operations, EXECUTE on health() and prometheus_metrics()
  *
  * What was granted is a row too: a dump restored elsewhere, and an upgrade that brought new
@@ -30,10 +30,12 @@ static GaStmt functions_of =
             "pg_catalog.obj_description(p.oid, 'pg_proc') c(says) WHERE p.pronamespace" IN_SCHEMA
             "AND p.prorettype OPERATOR(pg_catalog.<>) 'pg_catalog.trigger'::pg_catalog.regtype::"
             "pg_catalog.oid AND c.says OPERATOR(pg_catalog.~) 'Permission: ' "
-            "AND CASE $1 WHEN 'executor' THEN c.says OPERATOR(pg_catalog.~) 'Access: executor\\.' "
+            "AND CASE $1 WHEN 'executor' THEN c.says OPERATOR(pg_catalog.~) '(executor''s role "
+            "alone|Access: executor)' "
             "WHEN 'monitor' THEN p.proname OPERATOR(pg_catalog.=) ANY "
             "('{health,prometheus_metrics,autoscale_backlog,audit_status}'::pg_catalog.text[]::"
-            "pg_catalog.name[]) ELSE c.says OPERATOR(pg_catalog.!~) 'Access: executor\\.' END "
+            "pg_catalog.name[]) ELSE c.says OPERATOR(pg_catalog.!~) '(executor''s role "
+            "alone|Access: executor)' END "
             "ORDER BY p.oid",
             TEXTOID);
 static GaStmt relations_of = GA_STMT(

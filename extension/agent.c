@@ -109,7 +109,7 @@ ga_sql_set_agent_role(PG_FUNCTION_ARGS)
 	char *shown;
 	double weight;
 
-	ga_enter(&call, "agent.configure");
+	ga_enter_global(&call, "agent.configure");
 	role = ga_arg_text_max(fcinfo, 0, "role", GA_NAME_BYTES, false);
 	weight =
 	    PG_ARGISNULL(1)

@@ -410,7 +410,7 @@ ga_set_approval_policy(PG_FUNCTION_ARGS)
 	int64 expires;
 	GaRows rows;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	kind = ga_arg_text_max(fcinfo, 0, "kind", GA_APPROVAL_KIND_MAX, false);
 	permission = ga_arg_text_max(fcinfo, 1, "permission", GA_APPROVAL_KIND_MAX, false);
 	quorum = ga_arg_int4(fcinfo, 2, "quorum", 1, QUORUM_MAX);

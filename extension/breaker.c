@@ -443,7 +443,7 @@ ga_set_breaker(PG_FUNCTION_ARGS)
 	GaArg rate = ga_null();
 	GaArg slow = ga_null();
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	ga_require_preload(WHAT);
 	ga_require_writable("set_breaker()");
 	name = name_argument(fcinfo);

@@ -126,7 +126,7 @@ ga_set_model_price(PG_FUNCTION_ARGS)
 	GaArg output;
 	char *model;
 
-	ga_enter(&call, "budget.configure");
+	ga_enter_global(&call, "budget.configure");
 	ga_require_writable("set_model_price()");
 	model = model_argument(fcinfo);
 	input = price_argument(fcinfo, 1, "input_per_mtok");

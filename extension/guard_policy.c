@@ -45,7 +45,7 @@ ga_sql_set_guard(PG_FUNCTION_ARGS)
 	bool remediation;
 	GaJson json;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	guard = ga_arg_text_max(fcinfo, 0, "guard", GA_NAME_BYTES, false);
 	if (strcmp(guard, "*") == 0)
 		ga_bad_argument("guard", "The name * stands for all guards in autofix_rules.");
@@ -75,7 +75,7 @@ ga_sql_drop_guard(PG_FUNCTION_ARGS)
 	char *guard;
 	bool dropped;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	guard = ga_arg_text_max(fcinfo, 0, "guard", GA_NAME_BYTES, false);
 	dropped = ga_query(&drop, ga_text(guard)).count > 0;
 	if (dropped)
@@ -106,7 +106,7 @@ ga_sql_set_autofix_rule(PG_FUNCTION_ARGS)
 	GaRows rows;
 	int id;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	guard = ga_arg_text_max(fcinfo, 0, "guard", GA_NAME_BYTES, false);
 	action = ga_arg_text_max(fcinfo, 1, "action", GA_NAME_BYTES, false);
 	agent_role = ga_arg_text_max(fcinfo, 2, "agent_role", GA_NAME_BYTES, false);
@@ -135,7 +135,7 @@ ga_sql_drop_autofix_rule(PG_FUNCTION_ARGS)
 	int id;
 	bool dropped;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	id = ga_arg_int4(fcinfo, 0, "rule", 1, PG_INT32_MAX);
 	dropped = ga_query(&drop, ga_int4(id)).count > 0;
 	if (dropped)

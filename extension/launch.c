@@ -120,7 +120,7 @@ ga_start_workers(PG_FUNCTION_ARGS)
 	char *database = get_database_name(MyDatabaseId);
 	int i;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	ga_require_writable("start_workers()");
 	for (i = 0; i < (int) lengthof(kinds); i++)
 		present[i] = running(&kinds[i]);

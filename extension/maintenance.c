@@ -67,7 +67,7 @@ ga_run_maintenance(PG_FUNCTION_ARGS)
 	GaCall call;
 	int i;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	ga_require_writable("run_maintenance()");
 	ga_leave(&call);
 	ga_set_begin(fcinfo);
@@ -114,7 +114,7 @@ ga_schedule_maintenance(PG_FUNCTION_ARGS)
 	Oid schedule = InvalidOid;
 	const char *said = "maintenance worker: pg_cron is not installed in this database";
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	ga_require_writable("schedule_maintenance()");
 	rows = ga_query(&find);
 	if (rows.count > 0)

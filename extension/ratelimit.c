@@ -304,7 +304,7 @@ ga_set_rate_limit(PG_FUNCTION_ARGS)
 	GaRate rate;
 	int64 per_day;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	ga_require_preload(WHAT);
 	ga_require_writable("set_rate_limit()");
 	name = ga_arg_text(fcinfo, 0, "name");

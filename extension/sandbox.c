@@ -467,7 +467,7 @@ ga_set_runtime(PG_FUNCTION_ARGS)
 	char **argv;
 	int argc;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	ga_require_writable("set_runtime()");
 	language = ga_arg_text(fcinfo, 0, "language");
 	if (strlen(language) > 32 || !islower((unsigned char) language[0]) ||

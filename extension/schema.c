@@ -246,7 +246,7 @@ ga_register_schema(PG_FUNCTION_ARGS)
 	Jsonb *pins;
 	int32 version;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	ga_require_writable("register_schema");
 	name = ga_arg_text(fcinfo, 0, "name");
 	if (PG_ARGISNULL(1))

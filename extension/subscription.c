@@ -187,7 +187,7 @@ ga_subscribe(PG_FUNCTION_ARGS)
 	const char *name;
 	char *handler;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	ga_require_writable("subscribe");
 	name = read_token(fcinfo, 0, "name", true);
 	if (PG_ARGISNULL(3))
@@ -216,7 +216,7 @@ ga_unsubscribe(PG_FUNCTION_ARGS)
 	const char *name;
 	bool found;
 
-	ga_enter(&call, "system.admin");
+	ga_enter_global(&call, "system.admin");
 	ga_require_writable("unsubscribe");
 	name = ga_arg_text(fcinfo, 0, "name");
 	found = ga_query(&delete, ga_text(name)).count > 0;

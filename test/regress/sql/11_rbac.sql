@@ -84,6 +84,13 @@ SELECT goldenarch.revoke_token('x', 'infinity');
 SELECT goldenarch.grant_access('rbac_app', 'executor');
 SELECT goldenarch.revoke_access('rbac_app', 'app');
 SELECT goldenarch.repair_grants();
+SELECT goldenarch.set_rate_limit('r', '1/s');
+SELECT goldenarch.set_approval_policy('deploy');
+SELECT goldenarch.set_model_price('m', 1, 1);
+SELECT goldenarch.set_runtime('python', '{true}');
+SELECT goldenarch.unsubscribe('s');
+SELECT * FROM goldenarch.run_maintenance();
+SELECT * FROM goldenarch.start_workers();
 RESET ROLE;
 
 -- Object privileges only: no membership, no leaves, no sequences, nothing but SELECT and EXECUTE.
@@ -95,6 +102,16 @@ SELECT has_function_privilege('rbac_monitor', 'goldenarch.health()', 'EXECUTE') 
        has_table_privilege('rbac_monitor', 'goldenarch.metrics', 'SELECT') AS metrics,
        has_function_privilege('rbac_monitor', 'goldenarch.add_jwt_key(text,text,text,text,text,boolean)', 'EXECUTE') AS keys,
        has_table_privilege('rbac_monitor', 'goldenarch.role_grants', 'SELECT') AS grants;
+-- The executor's functions ask for no permission: only its access gives them, and gives nothing else.
+CREATE ROLE rbac_executor;
+SELECT goldenarch.grant_access('rbac_executor', 'executor');
+SELECT r AS role, string_agg(p.proname, ' ' ORDER BY p.proname) AS functions
+FROM pg_proc p, unnest('{rbac_app,rbac_executor,rbac_monitor}'::text[]) r
+WHERE p.pronamespace = 'goldenarch'::regnamespace AND has_function_privilege(r, p.oid, 'EXECUTE')
+  AND p.proname IN ('register_executor', 'claim_jobs', 'heartbeat_jobs', 'finish_job', 'release_jobs', 'submit_job')
+GROUP BY r ORDER BY r;
+SELECT goldenarch.revoke_access('rbac_executor', 'executor');
+DROP ROLE rbac_executor;
 REVOKE ALL ON FUNCTION goldenarch.create_role(text, text[], text[], text) FROM rbac_app;
 SELECT goldenarch.repair_grants();
 SELECT has_function_privilege('rbac_app', 'goldenarch.create_role(text,text[],text[],text)', 'EXECUTE') AS again;
