@@ -39,14 +39,14 @@ ga_agent_role(const char *tenant, const char *subject)
 {
 	GaRows rows = find_agent(tenant, subject);
 
-	return rows.count > 0 ? ga_row_text(&rows, 0, 1) : ga_consensus_role(subject);
+	return rows.count > 0 ? ga_row_text_present(&rows, 0, 1) : ga_consensus_role(subject);
 }
 
 void
 ga_agent_require_active(const char *tenant, const char *subject, const char *action)
 {
 	GaRows rows = find_agent(tenant, subject);
-	char *status = rows.count > 0 ? ga_row_text(&rows, 0, 3) : NULL;
+	char *status = rows.count > 0 ? ga_row_text_present(&rows, 0, 3) : NULL;
 	GaDenial denial = {.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
 	                   .action = action,
 	                   .resource_type = "agent",

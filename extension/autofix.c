@@ -55,10 +55,10 @@ find_rules(const GaFailure *failure, bool reviews_only, int *n)
 
 	for (uint64 i = 0; i < rows.count; i++)
 		rules[i] = (Rule){.id = ga_row_int4(&rows, i, 1),
-		                  .action = ga_row_text(&rows, i, 2),
+		                  .action = ga_row_text_present(&rows, i, 2),
 		                  .priority = ga_row_int4(&rows, i, 3),
-		                  .agent_role = ga_row_text(&rows, i, 4),
-		                  .description = ga_row_text(&rows, i, 5)};
+		                  .agent_role = ga_row_text_present(&rows, i, 4),
+		                  .description = ga_row_text_present(&rows, i, 5)};
 	*n = (int) rows.count;
 	return rules;
 }

@@ -184,7 +184,7 @@ ga_task_fail_abandoned(void)
 	                       ga_timestamp(ga_now()), ga_int4(GA_MAINTENANCE_BATCH));
 
 	for (uint64 i = 0; i < rows.count; i++)
-		end_attempt(ga_task_find(ga_row_uuid(&rows, i, 1), true),
+		end_attempt(ga_task_find(ga_task_row_uuid(&rows, i, 1), true),
 		            "the lease of the last attempt ran out");
 	return (int64) rows.count;
 }
@@ -235,7 +235,7 @@ ga_task_bury(const GaTask *task, const char *error)
 	                             " AND id OPERATOR(pg_catalog.=) $2",
 	                             TEXTOID, UUIDOID);
 	GaRows rows = ga_query(&find, ga_text(task->tenant), ga_uuid(task->id));
-	char *payload = ga_row_text(&rows, 0, 1);
+	char *payload = ga_row_text_present(&rows, 0, 1);
 	GaDeadLetter letter = {.tenant = task->tenant,
 	                       .source = "task",
 	                       .subject = psprintf("prc.%s.failed", ga_task_uuid_show(task->id)),

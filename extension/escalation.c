@@ -25,7 +25,7 @@ ga_escalation_open(const GaTask *task)
 	            TEXTOID, UUIDOID);
 	GaRows rows = ga_query(&find, ga_text(task->tenant), ga_uuid(task->id));
 
-	return rows.count > 0 ? ga_row_uuid(&rows, 0, 1) : NULL;
+	return rows.count > 0 ? ga_task_row_uuid(&rows, 0, 1) : NULL;
 }
 
 static void
@@ -131,7 +131,7 @@ task_of(const pg_uuid_t *escalation)
 	if (rows.count == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("escalation %s does not exist", ga_task_uuid_show(escalation))));
-	return ga_task_find(ga_row_uuid(&rows, 0, 1), true);
+	return ga_task_find(ga_task_row_uuid(&rows, 0, 1), true);
 }
 
 /* A person looked: limits of auto-fix below this root count from nothing again. */

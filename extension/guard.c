@@ -37,7 +37,7 @@ ga_guards_unmet(const GaTask *task, GaTaskState target, int *n)
 
 	for (uint64 i = 0; i < rows.count; i++)
 	{
-		checks[i].guard = ga_row_text(&rows, i, 1);
+		checks[i].guard = ga_row_text_present(&rows, i, 1);
 		checks[i].reported = !ga_row_isnull(&rows, i, 2);
 		checks[i].details = ga_row_jsonb(&rows, i, 3);
 		checks[i].handled = ga_row_jsonb(&rows, i, 4);
@@ -94,7 +94,7 @@ guard_permission(const char *guard)
 		ereport(ERROR,
 		        (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("guard \"%s\" does not exist", guard),
 		         errhint("SELECT guard, target_state FROM goldenarch.guards;")));
-	return ga_row_text(&rows, 0, 1);
+	return ga_row_text_present(&rows, 0, 1);
 }
 
 static void
@@ -208,7 +208,7 @@ guard_target(const char *guard)
 	                             TEXTOID);
 	GaRows rows = ga_query(&find, ga_text(guard));
 
-	return rows.count > 0 ? ga_row_text(&rows, 0, 1) : pstrdup("");
+	return rows.count > 0 ? ga_row_text_present(&rows, 0, 1) : pstrdup("");
 }
 
 GaFailure *

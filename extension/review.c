@@ -46,11 +46,10 @@ weight_of_role(const char *role)
 	            " FROM goldenarch.agent_roles WHERE role OPERATOR(pg_catalog.=) $1",
 	            TEXTOID);
 	GaRows rows = ga_query(&find, ga_text(role));
-	bool isnull;
 
 	if (rows.count == 0)
 		return ga_consensus_number(GA_UNKNOWN_ROLE_WEIGHT);
-	return DatumGetNumeric(ga_row_datum(&rows, 0, 1, NUMERICOID, &isnull));
+	return ga_task_row_numeric(&rows, 0, 1);
 }
 
 static void
@@ -132,7 +131,7 @@ close_former(const GaTask *task)
 
 	if (rows.count == 0)
 		return;
-	review = ga_review_find(ga_row_uuid(&rows, 0, 1));
+	review = ga_review_find(ga_task_row_uuid(&rows, 0, 1));
 	if (strcmp(review->status, "open") == 0 && review->revision == task->revision)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("task %s is being reviewed", ga_task_uuid_show(task->id)),
@@ -347,7 +346,7 @@ ga_review_settle_due(void)
 
 	for (uint64 i = 0; i < rows.count; i++)
 	{
-		GaReview *review = ga_review_find(ga_row_uuid(&rows, i, 1));
+		GaReview *review = ga_review_find(ga_task_row_uuid(&rows, i, 1));
 
 		settle(review, ga_task_find(review->task_id, false), "failed");
 	}

@@ -80,11 +80,10 @@ read_votes(GaReview *review)
 	review->reasons = palloc0(sizeof(char *) * (seats + rows.count + 1));
 	for (uint64 i = 0; i < rows.count; i++)
 	{
-		bool isnull;
-		GaVote cast = {.agent = ga_row_text(&rows, i, 1),
-		               .role = ga_row_text(&rows, i, 2),
-		               .weight = DatumGetNumeric(ga_row_datum(&rows, i, 3, NUMERICOID, &isnull)),
-		               .vote = ga_row_text(&rows, i, 4)};
+		GaVote cast = {.agent = ga_row_text_present(&rows, i, 1),
+		               .role = ga_row_text_present(&rows, i, 2),
+		               .weight = ga_task_row_numeric(&rows, i, 3),
+		               .vote = ga_row_text_present(&rows, i, 4)};
 		int seat = 0;
 
 		while (seat < seats && strcmp(review->votes[seat].agent, cast.agent) != 0)
@@ -111,20 +110,19 @@ ga_review_find(const pg_uuid_t *id)
 	GaRows rows = ga_query(&find, ga_uuid(id), ga_text(ga_tenant_floor(who)),
 	                       ga_text(ga_tenant_ceiling(who)));
 	GaReview *review = palloc0(sizeof(GaReview));
-	bool isnull;
 
 	if (rows.count == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("review %s does not exist", ga_task_uuid_show(id))));
-	review->tenant = ga_row_text(&rows, 0, 1);
-	review->id = ga_row_uuid(&rows, 0, 2);
-	review->task_id = ga_row_uuid(&rows, 0, 3);
+	review->tenant = ga_row_text_present(&rows, 0, 1);
+	review->id = ga_task_row_uuid(&rows, 0, 2);
+	review->task_id = ga_task_row_uuid(&rows, 0, 3);
 	review->revision = ga_row_int4(&rows, 0, 4);
-	review->quorum = DatumGetNumeric(ga_row_datum(&rows, 0, 5, NUMERICOID, &isnull));
+	review->quorum = ga_task_row_numeric(&rows, 0, 5);
 	review->roster = ga_row_jsonb(&rows, 0, 6);
-	review->total = DatumGetNumeric(ga_row_datum(&rows, 0, 7, NUMERICOID, &isnull));
-	review->status = ga_row_text(&rows, 0, 8);
-	review->opened_by = ga_row_text(&rows, 0, 9);
+	review->total = ga_task_row_numeric(&rows, 0, 7);
+	review->status = ga_row_text_present(&rows, 0, 8);
+	review->opened_by = ga_row_text_present(&rows, 0, 9);
 	review->deadline = ga_row_timestamp(&rows, 0, 10);
 	review->stored_open = strcmp(review->status, "open") == 0;
 	take_seats(review);

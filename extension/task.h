@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -73,6 +74,9 @@ extern pg_uuid_t *ga_task_uuid_new(void);
 /* A copy that outlives ga_leave. */
 extern Jsonb *ga_task_keep(const GaCall *call, const Jsonb *value);
 
+/* XX000 where a null stands. */
+extern pg_uuid_t *ga_task_row_uuid(const GaRows *rows, uint64 row, int col);
+extern Numeric ga_task_row_numeric(const GaRows *rows, uint64 row, int col);
 /* 42704 where the caller sees no such task. lock: FOR UPDATE. */
 extern GaTask *ga_task_find(const pg_uuid_t *id, bool lock);
 extern pg_uuid_t *ga_task_insert(const GaNewTask *task);

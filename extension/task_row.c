@@ -76,6 +76,28 @@ ga_task_state(const GaTask *task)
 	return ga_fsm_state_name(GA_MACHINE_TASK, task->state);
 }
 
+/* A table's value is hostile input: its owner can drop a NOT NULL. */
+pg_uuid_t *
+ga_task_row_uuid(const GaRows *rows, uint64 row, int col)
+{
+	pg_uuid_t *value = ga_row_uuid(rows, row, col);
+
+	if (value == NULL)
+		elog(ERROR, "column %d is null", col);
+	return value;
+}
+
+Numeric
+ga_task_row_numeric(const GaRows *rows, uint64 row, int col)
+{
+	bool isnull;
+	Datum value = ga_row_datum(rows, row, col, NUMERICOID, &isnull);
+
+	if (isnull)
+		elog(ERROR, "column %d is null", col);
+	return DatumGetNumeric(value);
+}
+
 GaTask *
 ga_task_find(const pg_uuid_t *id, bool lock)
 {
@@ -90,12 +112,12 @@ ga_task_find(const pg_uuid_t *id, bool lock)
 	if (rows.count == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("task %s does not exist", ga_task_uuid_show(id))));
-	task->tenant = ga_row_text(&rows, 0, 1);
-	task->id = ga_row_uuid(&rows, 0, 2);
-	task->root = ga_row_uuid(&rows, 0, 3);
-	task->title = ga_row_text(&rows, 0, 4);
-	state = ga_fsm_state_by_name(GA_MACHINE_TASK, ga_row_text(&rows, 0, 5));
-	task->kind = ga_row_text(&rows, 0, 6);
+	task->tenant = ga_row_text_present(&rows, 0, 1);
+	task->id = ga_task_row_uuid(&rows, 0, 2);
+	task->root = ga_task_row_uuid(&rows, 0, 3);
+	task->title = ga_row_text_present(&rows, 0, 4);
+	state = ga_fsm_state_by_name(GA_MACHINE_TASK, ga_row_text_present(&rows, 0, 5));
+	task->kind = ga_row_text_present(&rows, 0, 6);
 	task->revision = ga_row_int4(&rows, 0, 7);
 	task->attempt = ga_row_int4(&rows, 0, 8);
 	task->max_attempts = ga_row_int4(&rows, 0, 9);
@@ -107,7 +129,7 @@ ga_task_find(const pg_uuid_t *id, bool lock)
 	}
 	task->claimed_by = ga_row_text(&rows, 0, 12);
 	task->claimants = ga_row_text_array(&rows, 0, 13, &task->nclaimants);
-	task->created_by = ga_row_text(&rows, 0, 14);
+	task->created_by = ga_row_text_present(&rows, 0, 14);
 	task->fix_depth = ga_row_int4(&rows, 0, 15);
 	if (state < 0)
 		elog(ERROR, "task %s is in a state that does not exist", ga_task_uuid_show(id));
