@@ -90,6 +90,7 @@ ga_schema_keyword(const Instruction *instruction)
 	    [OP_DEPENDENT] = "dependentRequired",
 	    [OP_ITEMS] = "items",
 	    [OP_CONTAINS] = "contains",
+	    [OP_CONTAINS_UNSEEN] = "contains",
 	    [OP_REF] = "$ref",
 	    [OP_DYNAMIC_REF] = "$dynamicRef",
 	    [OP_ALL_OF] = "allOf",

@@ -380,6 +380,34 @@ compile_reference(Frame *frame, uint32 op, const Value *value, const char *where
 		ga_frame_emit(frame, OP_REF, block, op == OP_DYNAMIC_REF, 0, where);
 }
 
+/* $recursiveRef of 2019-09: always "#", overridden as a dynamic anchor at the resource's root is. */
+static void
+compile_recursive(Frame *frame, uint32 op, const Value *value, const char *where)
+{
+	const char *dynamic;
+	Target target;
+	uint32 block;
+
+	if (value->type != VALUE_STRING || value->length != 1 || value->at[0] != '#')
+	{
+		ga_frame_refuse(frame, where, "$recursiveRef must be \"#\"");
+		return;
+	}
+	ga_compiler_resolve(frame->c, frame->resource, "#", where, &target);
+	if (ga_compiler_failed(frame->c))
+		return;
+	block = compile_schema(frame->c, &target.node, target.resource, target.where);
+	dynamic = ga_compiler_recursive(frame->c, target.resource);
+	if (dynamic != NULL)
+	{
+		Value name = {.type = VALUE_STRING, .length = strlen(dynamic), .at = dynamic};
+
+		ga_frame_emit(frame, op, block, add_value(frame->c, &name), 0, where);
+	}
+	else
+		ga_frame_emit(frame, OP_REF, block, 0, 0, where);
+}
+
 static void
 compile_text(Frame *frame, uint32 op, const Value *value, const char *where)
 {
@@ -410,44 +438,47 @@ static const struct
 {
 	const char *name;
 	uint32 vocabulary;
+	uint32 dialects;
 	Compile compile;
 	uint32 op;
 } keywords[] = {
-    {"$ref", 0, compile_reference, OP_REF},
-    {"$dynamicRef", 0, compile_reference, OP_DYNAMIC_REF},
-    {"$defs", 0, compile_definitions, 0},
-    {"definitions", 0, compile_definitions, 0},
-    {"$comment", 0, compile_text, 0},
-    {"$recursiveRef", 0, compile_unsupported, 0},
-    {"$recursiveAnchor", 0, compile_unsupported, 0},
-    {"x-goldenarch-context", 0, compile_unsupported, 0},
-    {"format", 0, compile_format, 0},
-    {"type", VOCABULARY_VALIDATION, compile_type, OP_TYPE},
-    {"const", VOCABULARY_VALIDATION, compile_const, OP_CONST},
-    {"enum", VOCABULARY_VALIDATION, compile_enum, OP_ENUM},
-    {"minimum", VOCABULARY_VALIDATION, compile_bound, OP_MINIMUM},
-    {"maximum", VOCABULARY_VALIDATION, compile_bound, OP_MAXIMUM},
-    {"exclusiveMinimum", VOCABULARY_VALIDATION, compile_bound, OP_ABOVE},
-    {"exclusiveMaximum", VOCABULARY_VALIDATION, compile_bound, OP_BELOW},
-    {"multipleOf", VOCABULARY_VALIDATION, compile_bound, OP_MULTIPLE},
-    {"minLength", VOCABULARY_VALIDATION, compile_count, OP_MIN_LENGTH},
-    {"maxLength", VOCABULARY_VALIDATION, compile_count, OP_MAX_LENGTH},
-    {"pattern", VOCABULARY_VALIDATION, compile_pattern, OP_PATTERN},
-    {"minItems", VOCABULARY_VALIDATION, compile_count, OP_MIN_ITEMS},
-    {"maxItems", VOCABULARY_VALIDATION, compile_count, OP_MAX_ITEMS},
-    {"minProperties", VOCABULARY_VALIDATION, compile_count, OP_MIN_PROPERTIES},
-    {"maxProperties", VOCABULARY_VALIDATION, compile_count, OP_MAX_PROPERTIES},
-    {"uniqueItems", VOCABULARY_VALIDATION, compile_unique, OP_UNIQUE},
-    {"dependentRequired", VOCABULARY_VALIDATION, compile_dependent, OP_DEPENDENT},
-    {"dependentSchemas", VOCABULARY_APPLICATOR, compile_dependent, OP_DEPENDENT},
-    {"dependencies", VOCABULARY_APPLICATOR, compile_dependent, OP_DEPENDENT},
-    {"propertyNames", VOCABULARY_APPLICATOR, compile_one, OP_NAMES},
-    {"allOf", VOCABULARY_APPLICATOR, compile_list, OP_ALL_OF},
-    {"anyOf", VOCABULARY_APPLICATOR, compile_list, OP_ANY_OF},
-    {"oneOf", VOCABULARY_APPLICATOR, compile_list, OP_ONE_OF},
-    {"not", VOCABULARY_APPLICATOR, compile_one, OP_NOT},
-    {"unevaluatedItems", VOCABULARY_UNEVALUATED, compile_one, OP_UNEVALUATED_ITEMS},
-    {"unevaluatedProperties", VOCABULARY_UNEVALUATED, compile_one, OP_UNEVALUATED_PROPERTIES},
+    {"$ref", 0, ANY_DIALECT, compile_reference, OP_REF},
+    {"$dynamicRef", 0, DIALECT_2020, compile_reference, OP_DYNAMIC_REF},
+    {"$defs", 0, SINCE_2019, compile_definitions, 0},
+    {"definitions", 0, ANY_DIALECT, compile_definitions, 0},
+    {"$comment", 0, ANY_DIALECT, compile_text, 0},
+    {"$recursiveRef", 0, DIALECT_2019, compile_recursive, OP_DYNAMIC_REF},
+    {"$recursiveRef", 0, DIALECT_2020, compile_unsupported, 0},
+    {"$recursiveAnchor", 0, DIALECT_2020, compile_unsupported, 0},
+    {"x-goldenarch-context", 0, ANY_DIALECT, compile_unsupported, 0},
+    {"format", 0, ANY_DIALECT, compile_format, 0},
+    {"type", VOCABULARY_VALIDATION, ANY_DIALECT, compile_type, OP_TYPE},
+    {"const", VOCABULARY_VALIDATION, ANY_DIALECT, compile_const, OP_CONST},
+    {"enum", VOCABULARY_VALIDATION, ANY_DIALECT, compile_enum, OP_ENUM},
+    {"minimum", VOCABULARY_VALIDATION, ANY_DIALECT, compile_bound, OP_MINIMUM},
+    {"maximum", VOCABULARY_VALIDATION, ANY_DIALECT, compile_bound, OP_MAXIMUM},
+    {"exclusiveMinimum", VOCABULARY_VALIDATION, ANY_DIALECT, compile_bound, OP_ABOVE},
+    {"exclusiveMaximum", VOCABULARY_VALIDATION, ANY_DIALECT, compile_bound, OP_BELOW},
+    {"multipleOf", VOCABULARY_VALIDATION, ANY_DIALECT, compile_bound, OP_MULTIPLE},
+    {"minLength", VOCABULARY_VALIDATION, ANY_DIALECT, compile_count, OP_MIN_LENGTH},
+    {"maxLength", VOCABULARY_VALIDATION, ANY_DIALECT, compile_count, OP_MAX_LENGTH},
+    {"pattern", VOCABULARY_VALIDATION, ANY_DIALECT, compile_pattern, OP_PATTERN},
+    {"minItems", VOCABULARY_VALIDATION, ANY_DIALECT, compile_count, OP_MIN_ITEMS},
+    {"maxItems", VOCABULARY_VALIDATION, ANY_DIALECT, compile_count, OP_MAX_ITEMS},
+    {"minProperties", VOCABULARY_VALIDATION, ANY_DIALECT, compile_count, OP_MIN_PROPERTIES},
+    {"maxProperties", VOCABULARY_VALIDATION, ANY_DIALECT, compile_count, OP_MAX_PROPERTIES},
+    {"uniqueItems", VOCABULARY_VALIDATION, ANY_DIALECT, compile_unique, OP_UNIQUE},
+    {"dependentRequired", VOCABULARY_VALIDATION, SINCE_2019, compile_dependent, OP_DEPENDENT},
+    {"dependentSchemas", VOCABULARY_APPLICATOR, SINCE_2019, compile_dependent, OP_DEPENDENT},
+    {"dependencies", VOCABULARY_APPLICATOR, ANY_DIALECT, compile_dependent, OP_DEPENDENT},
+    {"propertyNames", VOCABULARY_APPLICATOR, ANY_DIALECT, compile_one, OP_NAMES},
+    {"allOf", VOCABULARY_APPLICATOR, ANY_DIALECT, compile_list, OP_ALL_OF},
+    {"anyOf", VOCABULARY_APPLICATOR, ANY_DIALECT, compile_list, OP_ANY_OF},
+    {"oneOf", VOCABULARY_APPLICATOR, ANY_DIALECT, compile_list, OP_ONE_OF},
+    {"not", VOCABULARY_APPLICATOR, ANY_DIALECT, compile_one, OP_NOT},
+    {"unevaluatedItems", VOCABULARY_UNEVALUATED, SINCE_2019, compile_one, OP_UNEVALUATED_ITEMS},
+    {"unevaluatedProperties", VOCABULARY_UNEVALUATED, SINCE_2019, compile_one,
+     OP_UNEVALUATED_PROPERTIES},
 };
 
 bool
@@ -473,12 +504,22 @@ instruction_order(const void *a, const void *b)
 static void
 compile_keywords(Frame *frame)
 {
+	const char *where;
+	Value value;
+
+	/* in draft 7 nothing beside a $ref counts, but what other references may point at */
+	if ((frame->vocabularies & DIALECT_7) && ga_frame_find(frame, "$ref", &value, &where))
+	{
+		compile_reference(frame, OP_REF, &value, where);
+		if (ga_frame_find(frame, "definitions", &value, &where))
+			compile_definitions(frame, 0, &value, where);
+		return;
+	}
 	for (Size i = 0; i < lengthof(keywords) && !ga_compiler_failed(frame->c); i++)
 	{
-		const char *where;
-		Value value;
 
-		if ((keywords[i].vocabulary == 0 || (frame->vocabularies & keywords[i].vocabulary)) &&
+		if ((frame->vocabularies & keywords[i].dialects) &&
+		    (keywords[i].vocabulary == 0 || (frame->vocabularies & keywords[i].vocabulary)) &&
 		    ga_frame_find(frame, keywords[i].name, &value, &where))
 			keywords[i].compile(frame, keywords[i].op, &value, where);
 	}

@@ -15,23 +15,29 @@ find_schema(Frame *frame, const char *keyword, const char **where)
 	                                                    : NONE;
 }
 
+/* prefixItems and items; before 2020-12 items (an array) and additionalItems. */
 void
 ga_compile_items(Frame *frame)
 {
+	bool old = (frame->vocabularies & DIALECT_2020) == 0;
 	const char *where = NULL;
 	const char *prefix_where = NULL;
+	const char *rest_keyword = "items";
 	uint32 first = 0;
 	uint32 count = 0;
 	uint32 rest;
 	Value prefix;
 
-	if (ga_frame_find(frame, "prefixItems", &prefix, &prefix_where) &&
-	    ga_frame_want_list(frame, &prefix, prefix_where))
+	if (ga_frame_find(frame, old ? "items" : "prefixItems", &prefix, &prefix_where) &&
+	    (!old || prefix.type == VALUE_ARRAY))
 	{
+		if (!(old && prefix.length == 0) && !ga_frame_want_list(frame, &prefix, prefix_where))
+			return;
 		first = ga_frame_schemas(frame, &prefix, prefix_where);
 		count = prefix.length;
+		rest_keyword = old ? "additionalItems" : "items";
 	}
-	rest = find_schema(frame, "items", &where);
+	rest = find_schema(frame, rest_keyword, &where);
 	if (count > 0 || rest != NONE)
 		ga_frame_emit(frame, OP_ITEMS, first, count, rest, where != NULL ? where : prefix_where);
 }
@@ -45,15 +51,16 @@ ga_compile_contains(Frame *frame)
 	uint32 most = NONE;
 	uint32 block = find_schema(frame, "contains", &where);
 	Value value;
+	bool counts = (frame->vocabularies & VOCABULARY_VALIDATION) != 0 &&
+	              (frame->vocabularies & SINCE_2019) != 0;
 
-	if ((frame->vocabularies & VOCABULARY_VALIDATION) &&
-	    ga_frame_find(frame, "minContains", &value, &count_where))
+	if (counts && ga_frame_find(frame, "minContains", &value, &count_where))
 		ga_frame_count(frame, &value, count_where, &least);
-	if ((frame->vocabularies & VOCABULARY_VALIDATION) &&
-	    ga_frame_find(frame, "maxContains", &value, &count_where))
+	if (counts && ga_frame_find(frame, "maxContains", &value, &count_where))
 		ga_frame_count(frame, &value, count_where, &most);
 	if (block != NONE)
-		ga_frame_emit(frame, OP_CONTAINS, block, least, most, where);
+		ga_frame_emit(frame, frame->vocabularies & DIALECT_2020 ? OP_CONTAINS : OP_CONTAINS_UNSEEN,
+		              block, least, most, where);
 }
 
 void

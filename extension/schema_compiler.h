@@ -28,13 +28,26 @@ typedef struct Pool
 #define VOCABULARY_UNEVALUATED 4u
 #define VOCABULARY_FORMAT_ASSERTION 8u
 
+/* The dialect stands beside the vocabularies in one mask. */
+#define DIALECT_7 0x100u
+#define DIALECT_2019 0x200u
+#define DIALECT_2020 0x400u
+#define SINCE_2019 (DIALECT_2019 | DIALECT_2020)
+#define UNTIL_2019 (DIALECT_7 | DIALECT_2019)
+#define ANY_DIALECT (DIALECT_7 | DIALECT_2019 | DIALECT_2020)
+#define GA_DIALECT_DEFAULT \
+	(DIALECT_2020 | VOCABULARY_APPLICATOR | VOCABULARY_VALIDATION | VOCABULARY_UNEVALUATED)
+
+/* What $recursiveAnchor is kept as: no $anchor can be spelled so. */
+#define GA_RECURSIVE_ANCHOR "$recursiveAnchor"
+
 typedef struct Resource
 {
 	const char *uri;      /* absolute where it has a name, no fragment */
 	const char *found_as; /* the URI a document was loaded by, before its $id renamed it */
 	const char *prefix;   /* of places in it: "" in the main document, else uri# */
 	Value root;
-	uint32 vocabularies;
+	uint32 vocabularies; /* and the dialect */
 } Resource;
 
 typedef struct Anchor
@@ -86,6 +99,15 @@ extern void ga_compiler_fail(Compiler *c, const char *where, bool unsupported, c
 extern const char *ga_compiler_below(const char *where, const char *name, uint32 bytes);
 extern const char *ga_compiler_below_n(const char *where, uint32 n);
 extern const char *ga_compiler_text(const Value *string);
+
+/* schema_dialect.c: what $schema asks for; without one, "fallback". */
+extern uint32 ga_compiler_dialect(Compiler *c, const Value *root, const char *where,
+                                  uint32 fallback);
+/* The document a loader knows by this URI, or null. */
+extern const Jsonb *ga_compiler_load(Compiler *c, const char *uri);
+
+/* The name of a dynamic anchor at the root of this resource that $recursiveRef starts from, or null. */
+extern const char *ga_compiler_recursive(Compiler *c, uint32 resource);
 
 /* Takes a document in: its resources and anchors. base: the URI it was found by. Its root resource. */
 extern uint32 ga_compiler_add_document(Compiler *c, const Jsonb *document, const char *base,

@@ -162,12 +162,13 @@ typedef enum Op
 	OP_UNIQUE, /* */
 	OP_OBJECT, /* a: object plan: properties, patternProperties, additionalProperties, required */
 	OP_NAMES,  /* a: block */
-	OP_DEPENDENT,   /* a: first of b dependents */
-	OP_ITEMS,       /* a: first of b blocks for the first items, c: block for the rest or NONE */
-	OP_CONTAINS,    /* a: block, b: least, c: most; NONE: no upper bound */
-	OP_REF,         /* a: block */
-	OP_DYNAMIC_REF, /* a: block where nothing overrides it, b: name of the dynamic anchor */
-	OP_ALL_OF,      /* a: first of b blocks; so the next two */
+	OP_DEPENDENT, /* a: first of b dependents */
+	OP_ITEMS,     /* a: first of b blocks for the first items, c: block for the rest or NONE */
+	OP_CONTAINS,  /* a: block, b: least, c: most; NONE: no upper bound */
+	OP_CONTAINS_UNSEEN, /* the same, but the items it finds are not evaluated by it */
+	OP_REF,             /* a: block */
+	OP_DYNAMIC_REF,     /* a: block where nothing overrides it, b: name of the dynamic anchor */
+	OP_ALL_OF,          /* a: first of b blocks; so the next two */
 	OP_ANY_OF,
 	OP_ONE_OF,
 	OP_NOT,               /* a: block */

@@ -12,9 +12,6 @@
 #include "limits.h"
 #include "uri.h"
 
-#define DIALECT "https://json-schema.org/draft/2020-12/schema"
-#define VOCABULARY_BASE "https://json-schema.org/draft/2020-12/vocab/"
-
 void *
 ga_pool_add(Pool *pool)
 {
@@ -92,28 +89,36 @@ static const struct
 {
 	const char *keyword;
 	Holds holds;
+	uint32 dialects;
 } holders[] = {
-    {"$defs", HOLDS_MAP},
-    {"additionalProperties", HOLDS_SCHEMA},
-    {"allOf", HOLDS_LIST},
-    {"anyOf", HOLDS_LIST},
-    {"contains", HOLDS_SCHEMA},
-    {"definitions", HOLDS_MAP},
-    {"dependencies", HOLDS_MAP},
-    {"dependentSchemas", HOLDS_MAP},
-    {"else", HOLDS_SCHEMA},
-    {"if", HOLDS_SCHEMA},
-    {"items", HOLDS_SCHEMA},
-    {"not", HOLDS_SCHEMA},
-    {"oneOf", HOLDS_LIST},
-    {"patternProperties", HOLDS_MAP},
-    {"prefixItems", HOLDS_LIST},
-    {"properties", HOLDS_MAP},
-    {"propertyNames", HOLDS_SCHEMA},
-    {"then", HOLDS_SCHEMA},
-    {"unevaluatedItems", HOLDS_SCHEMA},
-    {"unevaluatedProperties", HOLDS_SCHEMA},
+    {"$defs", HOLDS_MAP, SINCE_2019},
+    {"additionalItems", HOLDS_SCHEMA, UNTIL_2019},
+    {"additionalProperties", HOLDS_SCHEMA, ANY_DIALECT},
+    {"allOf", HOLDS_LIST, ANY_DIALECT},
+    {"anyOf", HOLDS_LIST, ANY_DIALECT},
+    {"contains", HOLDS_SCHEMA, ANY_DIALECT},
+    {"definitions", HOLDS_MAP, ANY_DIALECT},
+    {"dependencies", HOLDS_MAP, ANY_DIALECT},
+    {"dependentSchemas", HOLDS_MAP, SINCE_2019},
+    {"else", HOLDS_SCHEMA, ANY_DIALECT},
+    {"if", HOLDS_SCHEMA, ANY_DIALECT},
+    {"items", HOLDS_SCHEMA, ANY_DIALECT},
+    {"not", HOLDS_SCHEMA, ANY_DIALECT},
+    {"oneOf", HOLDS_LIST, ANY_DIALECT},
+    {"patternProperties", HOLDS_MAP, ANY_DIALECT},
+    {"prefixItems", HOLDS_LIST, DIALECT_2020},
+    {"properties", HOLDS_MAP, ANY_DIALECT},
+    {"propertyNames", HOLDS_SCHEMA, ANY_DIALECT},
+    {"then", HOLDS_SCHEMA, ANY_DIALECT},
+    {"unevaluatedItems", HOLDS_SCHEMA, SINCE_2019},
+    {"unevaluatedProperties", HOLDS_SCHEMA, SINCE_2019},
 };
+
+static uint32
+dialect_of(Compiler *c, uint32 resource)
+{
+	return pool_item(&c->resources, Resource, resource)->vocabularies & ANY_DIALECT;
+}
 
 static bool
 find_text(Compiler *c, const Value *node, const char *keyword, const char *where, const char **text)
@@ -144,21 +149,11 @@ anchor_ok(const char *name)
 }
 
 static void
-add_anchor(Compiler *c, const Value *node, const char *keyword, uint32 resource, const char *where)
+add_anchor(Compiler *c, const Value *node, const char *name, bool dynamic, uint32 resource,
+           const char *where)
 {
-	const char *name;
 	Anchor *anchor;
 
-	if (!find_text(c, node, keyword, where, &name) || name == NULL)
-		return;
-	if (!anchor_ok(name))
-	{
-		ga_compiler_fail(c, ga_compiler_below(where, keyword, strlen(keyword)), false,
-		                 psprintf("%s must begin with a letter or _ and hold letters, digits, "
-		                          "'_', '-' and '.' only",
-		                          keyword));
-		return;
-	}
 	for (uint32 i = 0; i < c->anchors.count; i++)
 	{
 		anchor = pool_item(&c->anchors, Anchor, i);
@@ -174,7 +169,42 @@ add_anchor(Compiler *c, const Value *node, const char *keyword, uint32 resource,
 	anchor->node = *node;
 	anchor->where = where;
 	anchor->resource = resource;
-	anchor->dynamic = strcmp(keyword, "$dynamicAnchor") == 0;
+	anchor->dynamic = dynamic;
+}
+
+static void
+scan_anchor(Compiler *c, const Value *node, const char *keyword, uint32 resource, const char *where)
+{
+	const char *name;
+
+	if (!find_text(c, node, keyword, where, &name) || name == NULL)
+		return;
+	if (anchor_ok(name))
+		add_anchor(c, node, name, strcmp(keyword, "$dynamicAnchor") == 0, resource, where);
+	else
+		ga_compiler_fail(c, ga_compiler_below(where, keyword, strlen(keyword)), false,
+		                 psprintf("%s must begin with a letter or _ and hold letters, digits, "
+		                          "'_', '-' and '.' only",
+		                          keyword));
+}
+
+/* $anchor, $dynamicAnchor, and a resource root's $recursiveAnchor, which has no name. */
+static void
+scan_anchors(Compiler *c, const Value *node, uint32 resource, const char *where)
+{
+	uint32 dialect = dialect_of(c, resource);
+	Value recursive;
+
+	if (dialect & SINCE_2019)
+		scan_anchor(c, node, "$anchor", resource, where);
+	if (dialect & DIALECT_2020)
+		scan_anchor(c, node, "$dynamicAnchor", resource, where);
+	if (!(dialect & DIALECT_2019) || ga_value_find(node, "$recursiveAnchor", 16, &recursive) < 0)
+		return;
+	if (recursive.type != VALUE_BOOL)
+		ga_compiler_fail(c, where, false, "$recursiveAnchor must be true or false");
+	else if (recursive.truth && pool_item(&c->resources, Resource, resource)->root.at == node->at)
+		add_anchor(c, node, GA_RECURSIVE_ANCHOR, true, resource, where);
 }
 
 static int
@@ -207,37 +237,36 @@ new_resource(Compiler *c, const Value *root, const char *uri, const char *prefix
 	return c->resources.count - 1;
 }
 
-/* An $id inside a document starts a resource of its own. */
-static uint32
-embedded_resource(Compiler *c, const Value *node, uint32 outer, const char *where)
+/* Splits an $id; draft 7 lets its fragment be an anchor, later drafts none. False: a fault. */
+static bool
+split_id(Compiler *c, const char *id, uint32 resource, const char *where, const char **anchor)
 {
-	const char *id;
-	const char *hash;
-	char *uri;
+	const char *hash = strchr(id, '#');
 
-	if (!find_text(c, node, "$id", where, &id) || id == NULL)
-		return outer;
-	hash = strchr(id, '#');
-	if (hash != NULL && hash[1] != '\0')
+	*anchor = NULL;
+	if (hash == NULL || hash[1] == '\0')
+		return true;
+	if ((dialect_of(c, resource) & DIALECT_7) && anchor_ok(hash + 1))
 	{
-		ga_compiler_fail(c, ga_compiler_below(where, "$id", 3), false, "$id must have no fragment");
-		return outer;
+		*anchor = hash + 1;
+		return true;
 	}
-	uri = ga_uri_resolve(&c->arena, pool_item(&c->resources, Resource, outer)->uri, id);
-	if (uri == NULL)
-	{
-		ga_compiler_fail(c, where, false, "the schema needs too much memory");
-		return outer;
-	}
-	uri = pstrdup(uri);
-	if (pool_item(&c->resources, Resource, outer)->root.at == node->at)
+	ga_compiler_fail(c, ga_compiler_below(where, "$id", 3), false, "$id must have no fragment");
+	return false;
+}
+
+static uint32
+name_resource(Compiler *c, const Value *node, const char *uri, uint32 outer, const char *where)
+{
+	Resource *resource = pool_item(&c->resources, Resource, outer);
+	const char *prefix = psprintf("%s#", uri);
+
+	if (resource->root.at == node->at)
 	{
 		/* the document's own root: its $id is its name */
-		Resource *root = pool_item(&c->resources, Resource, outer);
-
-		root->uri = uri;
-		if (root->prefix[0] != '\0')
-			root->prefix = psprintf("%s#", uri);
+		resource->uri = uri;
+		if (resource->prefix[0] != '\0')
+			resource->prefix = prefix;
 		return outer;
 	}
 	if (find_resource(c, uri) >= 0)
@@ -246,8 +275,36 @@ embedded_resource(Compiler *c, const Value *node, uint32 outer, const char *wher
 		                 "two schemas have the same $id");
 		return outer;
 	}
-	return new_resource(c, node, uri, psprintf("%s#", uri),
-	                    pool_item(&c->resources, Resource, outer)->vocabularies);
+	return new_resource(c, node, uri, prefix,
+	                    ga_compiler_dialect(c, node, where, resource->vocabularies));
+}
+
+/* An $id inside a document starts a resource of its own. */
+static uint32
+embedded_resource(Compiler *c, const Value *node, uint32 outer, const char *where)
+{
+	const char *id;
+	const char *anchor;
+	const char *uri;
+	uint32 resource = outer;
+
+	/* in draft 7 nothing beside a $ref counts */
+	if ((dialect_of(c, outer) & DIALECT_7) && ga_value_find(node, "$ref", 4, NULL) >= 0)
+		return outer;
+	if (!find_text(c, node, "$id", where, &id) || id == NULL ||
+	    !split_id(c, id, outer, where, &anchor))
+		return outer;
+	uri = ga_uri_resolve(&c->arena, pool_item(&c->resources, Resource, outer)->uri, id);
+	if (uri == NULL)
+	{
+		ga_compiler_fail(c, where, false, "the schema needs too much memory");
+		return outer;
+	}
+	if (id[0] != '#')
+		resource = name_resource(c, node, pstrdup(uri), outer, where);
+	if (anchor != NULL)
+		add_anchor(c, node, anchor, false, resource, where);
+	return resource;
 }
 
 static void scan(Compiler *c, const Value *node, uint32 resource, const char *where);
@@ -258,6 +315,10 @@ scan_holder(Compiler *c, const Value *value, Holds holds, uint32 resource, const
 	Value child;
 	Value name;
 
+	/* before 2020-12 items could be an array */
+	if (holds == HOLDS_SCHEMA && value->type == VALUE_ARRAY &&
+	    (dialect_of(c, resource) & UNTIL_2019))
+		holds = HOLDS_LIST;
 	if (holds == HOLDS_SCHEMA)
 	{
 		scan(c, value, resource, where);
@@ -291,102 +352,17 @@ scan(Compiler *c, const Value *node, uint32 resource, const char *where)
 	inner = embedded_resource(c, node, resource, where);
 	if (inner != resource || pool_item(&c->resources, Resource, inner)->root.at == node->at)
 		where = pool_item(&c->resources, Resource, inner)->prefix;
-	add_anchor(c, node, "$anchor", inner, where);
-	add_anchor(c, node, "$dynamicAnchor", inner, where);
+	scan_anchors(c, node, inner, where);
 	for (Size i = 0; i < lengthof(holders) && !ga_compiler_failed(c); i++)
 	{
 		const char *keyword = holders[i].keyword;
 		Value value;
 
-		if (ga_value_find(node, keyword, strlen(keyword), &value) >= 0)
+		if ((holders[i].dialects & dialect_of(c, inner)) &&
+		    ga_value_find(node, keyword, strlen(keyword), &value) >= 0)
 			scan_holder(c, &value, holders[i].holds, inner,
 			            ga_compiler_below(where, keyword, strlen(keyword)));
 	}
-}
-
-/* A loader may query, which leaves another memory context current. */
-static const Jsonb *
-call_loader(Compiler *c, const char *uri)
-{
-	const Jsonb *document;
-
-	if (c->loader == NULL || uri[0] == '\0')
-		return NULL;
-	document = c->loader(c->loader_context, uri);
-	MemoryContextSwitchTo(c->context);
-	return document;
-}
-
-static uint32
-vocabularies_of(Compiler *c, const Value *metaschema, const char *where)
-{
-	static const struct
-	{
-		const char *name;
-		uint32 bit;
-	} known[] = {{"core", 0},
-	             {"applicator", VOCABULARY_APPLICATOR},
-	             {"validation", VOCABULARY_VALIDATION},
-	             {"unevaluated", VOCABULARY_UNEVALUATED},
-	             {"meta-data", 0},
-	             {"content", 0},
-	             {"format-annotation", 0},
-	             {"format-assertion", VOCABULARY_FORMAT_ASSERTION}};
-	Value table;
-	uint32 bits = 0;
-
-	if (ga_value_find(metaschema, "$vocabulary", 11, &table) < 0 || table.type != VALUE_OBJECT)
-		return VOCABULARY_APPLICATOR | VOCABULARY_VALIDATION | VOCABULARY_UNEVALUATED;
-	for (uint32 i = 0; i < table.length; i++)
-	{
-		Value name;
-		Value required;
-		const char *uri;
-		Size k;
-
-		ga_value_name(&table, i, &name);
-		ga_value_child(&table, i, &required);
-		uri = ga_compiler_text(&name);
-		for (k = 0; k < lengthof(known); k++)
-		{
-			if (strncmp(uri, VOCABULARY_BASE, strlen(VOCABULARY_BASE)) == 0 &&
-			    strcmp(uri + strlen(VOCABULARY_BASE), known[k].name) == 0)
-				break;
-		}
-		if (k < lengthof(known))
-			bits |= known[k].bit;
-		else if (required.type != VALUE_BOOL || required.truth)
-			ga_compiler_fail(c, where, true, psprintf("vocabulary %s is not supported", uri));
-	}
-	return bits;
-}
-
-/* What $schema of a document asks for. Without one: 2020-12. */
-static uint32
-dialect_of(Compiler *c, const Value *root, const char *where)
-{
-	uint32 standard = VOCABULARY_APPLICATOR | VOCABULARY_VALIDATION | VOCABULARY_UNEVALUATED;
-	const Jsonb *metaschema;
-	const char *uri;
-	char *bare;
-	Value value;
-
-	if (root->type != VALUE_OBJECT || !find_text(c, root, "$schema", where, &uri) || uri == NULL)
-		return standard;
-	where = ga_compiler_below(where, "$schema", 7);
-	bare = pstrdup(uri);
-	if (bare[0] != '\0' && bare[strlen(bare) - 1] == '#')
-		bare[strlen(bare) - 1] = '\0';
-	if (strcmp(bare, DIALECT) == 0)
-		return standard;
-	metaschema = strncmp(bare, "http://json-schema.org/", 23) == 0 ? NULL : call_loader(c, bare);
-	if (metaschema == NULL)
-	{
-		ga_compiler_fail(c, where, true, psprintf("dialect %s is not supported", bare));
-		return standard;
-	}
-	ga_value_of_jsonb(&value, metaschema);
-	return vocabularies_of(c, &value, where);
 }
 
 uint32
@@ -399,7 +375,8 @@ ga_compiler_add_document(Compiler *c, const Jsonb *document, const char *base, b
 
 	memcpy(copy, document, VARSIZE(document));
 	ga_value_of_jsonb(&root, copy);
-	resource = new_resource(c, &root, pstrdup(base), prefix, dialect_of(c, &root, prefix));
+	resource = new_resource(c, &root, pstrdup(base), prefix,
+	                        ga_compiler_dialect(c, &root, prefix, GA_DIALECT_DEFAULT));
 	scan(c, &root, resource, prefix);
 	return resource;
 }
@@ -507,7 +484,7 @@ load(Compiler *c, const char *uri, const char *reference)
 
 		if (known >= 0)
 			return known;
-		document = call_loader(c, names[i]);
+		document = ga_compiler_load(c, names[i]);
 		if (document != NULL)
 			return (int) ga_compiler_add_document(c, document, names[i], false);
 	}
@@ -552,4 +529,17 @@ ga_compiler_resolve(Compiler *c, uint32 resource, const char *reference, const c
 		ok = follow_anchor(c, fragment, target);
 	if (!ok)
 		ga_compiler_fail(c, where, false, psprintf("%s points at nothing", reference));
+}
+
+const char *
+ga_compiler_recursive(Compiler *c, uint32 resource)
+{
+	for (uint32 i = 0; i < c->anchors.count; i++)
+	{
+		const Anchor *anchor = pool_item(&c->anchors, Anchor, i);
+
+		if (anchor->resource == resource && strcmp(anchor->name, GA_RECURSIVE_ANCHOR) == 0)
+			return anchor->name;
+	}
+	return NULL;
 }

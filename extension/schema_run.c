@@ -385,6 +385,8 @@ run_one(Run *run, const Instruction *ins, const Value *value, const Path *path, 
 			return value->type != VALUE_ARRAY || run_items(run, ins, value, path, seen);
 		case OP_CONTAINS:
 			return value->type != VALUE_ARRAY || run_contains(run, ins, value, path, seen);
+		case OP_CONTAINS_UNSEEN:
+			return value->type != VALUE_ARRAY || run_contains(run, ins, value, path, NULL);
 		case OP_REF:
 			return eval(run, ins->a, value, path, seen);
 		case OP_DYNAMIC_REF:
