@@ -109,4 +109,4 @@ CREATE TRIGGER seed_restore BEFORE INSERT ON goldenarch.agent_roles
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.agent_roles', '');
 COMMENT ON TABLE goldenarch.agent_roles IS
 'What a vote of each role weighs in a peer review, as a share of 1; a role that is not here weighs 0.05. Set by
-set_agent_role.';
+set_agent_role. Access: app.';

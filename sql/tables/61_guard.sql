@@ -21,7 +21,7 @@ SELECT pg_catalog.pg_extension_config_dump('goldenarch.guards', '');
 COMMENT ON TABLE goldenarch.guards IS
 'What must have been reported as passed before a task enters target_state. permission: what a reporter needs beside
 task.report_guard. security: its failure is never fixed automatically. remediation: it holds for remediation tasks
-too. Set by set_guard.';
+too. Set by set_guard. Access: app.';
 
 CREATE SEQUENCE goldenarch.autofix_rule_seq AS integer START 101;
 COMMENT ON SEQUENCE goldenarch.autofix_rule_seq IS 'Numbers of rules that users add; shipped ones are below 100.';
@@ -50,7 +50,7 @@ SELECT pg_catalog.pg_extension_config_dump('goldenarch.autofix_rules', '');
 COMMENT ON TABLE goldenarch.autofix_rules IS
 'What handle_guard_failure does about a failed guard: every rule of that guard and target state makes one task;
 where there is none, rules whose guard is * do. action review asks for a review and fixes nothing. priority: 1 is
-the most urgent. Set by set_autofix_rule.';
+the most urgent. Set by set_autofix_rule. Access: app.';
 
 CREATE TABLE goldenarch.guard_results (
 	tenant text COLLATE "C" NOT NULL DEFAULT '',
