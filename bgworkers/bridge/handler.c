@@ -96,11 +96,7 @@ make_message(Oid type, const GaDelivery *d)
 static Oid
 find_handler(const char *name, Oid type)
 {
-#if PG_VERSION_NUM >= 160000
-	List *names = stringToQualifiedNameList(name, NULL);
-#else
-	List *names = stringToQualifiedNameList(name);
-#endif
+	List *names = ga_qualified_name_list(name);
 	Oid handler = LookupFuncName(names, 1, &type, false);
 	Datum may = DirectFunctionCall2(has_function_privilege_id, ObjectIdGetDatum(handler),
 	                                CStringGetTextDatum("EXECUTE"));
@@ -109,6 +105,20 @@ find_handler(const char *name, Oid type)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("permission denied for function %s", name)));
 	return handler;
+}
+
+/* A handler returns void, which a function in SQL answers with a null: no error, nothing at all. */
+static void
+call(Oid handler, Datum message)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	FmgrInfo function;
+
+	fmgr_info(handler, &function);
+	InitFunctionCallInfoData(*fcinfo, &function, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = message;
+	fcinfo->args[0].isnull = false;
+	(void) FunctionCallInvoke(fcinfo);
 }
 
 static void
@@ -122,7 +132,7 @@ run(const char *name, const GaDelivery *delivery, int timeout_ms)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	timed_out = false;
 	enable_timeout_after(timeout, timeout_ms);
-	(void) OidFunctionCall1(handler, message);
+	call(handler, message);
 	disable_timeout(timeout, false);
 	/* It may have fired after the last check for interrupts: the handler made it. */
 	if (timed_out)

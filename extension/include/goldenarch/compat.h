@@ -21,6 +21,13 @@
 /* A symbol that goldenarch_bridge.so uses, or that the postmaster looks up by name. */
 #define GA_EXPORT PGDLLEXPORT
 
+/* stringToQualifiedNameList() (utils/regproc.h) got an error context in 16. */
+#if PG_VERSION_NUM >= 160000
+#define ga_qualified_name_list(name) stringToQualifiedNameList((name), NULL)
+#else
+#define ga_qualified_name_list(name) stringToQualifiedNameList(name)
+#endif
+
 /* After a declaration's parameters; the server's own macro changed place and name in 18. */
 #define GA_NORETURN __attribute__((noreturn))
 
