@@ -26,6 +26,7 @@
 #include "goldenarch/error.h"
 #include "goldenarch/guc.h"
 #include "goldenarch/query.h"
+#include "rbac.h"
 
 typedef struct Identity
 {
@@ -157,6 +158,7 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 	state.current = state.remains;
 	token_seen = false;
+	ga_principal_end_transaction();
 	if (before && before != state.remains)
 		MemoryContextDelete(before->context);
 	while (made)

@@ -13,6 +13,7 @@
 #include "catalog/pg_type_d.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include <openssl/crypto.h>
 
@@ -25,6 +26,7 @@
 #include "goldenarch/query.h"
 #include "identity.h"
 #include "jws.h"
+#include "rbac.h"
 
 typedef struct Parsed
 {
@@ -89,10 +91,14 @@ ga_jwk_candidates(const char *kid, const char *issuer, GaJwkRow **result)
 	GaCall call;
 	GaRows rows;
 	uint64 row;
+	bool latest;
 	int n = 0;
 
 	ga_enter(&call, NULL);
+	latest = ga_push_latest_snapshot();
 	rows = ga_query(&find, ga_text(kid), ga_text(issuer));
+	if (latest)
+		PopActiveSnapshot();
 	*result = MemoryContextAlloc(call.result_context, sizeof(GaJwkRow) * (rows.count + 1));
 	for (row = 0; row < rows.count; row++)
 	{

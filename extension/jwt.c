@@ -14,6 +14,7 @@
 #include "common/string.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/snapmgr.h"
 
 #include "b64url.h"
 #include "goldenarch/audit.h"
@@ -23,6 +24,7 @@
 #include "goldenarch/query.h"
 #include "jwk.h"
 #include "jws.h"
+#include "rbac.h"
 
 #define ARENA_MAX_BYTES (4 * 1024 * 1024)
 #define UNIX_EPOCH_US \
@@ -182,10 +184,14 @@ revoked(const char *token_id)
 	            TEXTOID);
 	GaCall call;
 	GaRows rows;
+	bool latest;
 	bool found;
 
 	ga_enter(&call, NULL);
+	latest = ga_push_latest_snapshot();
 	rows = ga_query(&find, ga_text(token_id));
+	if (latest)
+		PopActiveSnapshot();
 	found = rows.count > 0 && ga_row_timestamp(&rows, 0, 1) > ga_now();
 	ga_leave(&call);
 	return found;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Who calls: from the PostgreSQL role at our entry. Cached per backend and role; forgotten when a
- * mapping (relcache of role_mappings) or a role (pg_authid, pg_auth_members) changes.
+ * mapping (relcache of role_mappings) or a role (pg_authid, pg_auth_members) changes. What was
+ * handed out stays as it is to the end of the transaction, since a running call may hold it.
  */
 #include "goldenarch/principal.h"
 
@@ -12,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "goldenarch/error.h"
@@ -30,30 +32,59 @@ const GaPrincipal ga_system_principal = {.kind = GA_SYSTEM,
                                          .roles = no_roles,
                                          .expires_at = DT_NOEND};
 
+typedef struct Entry
+{
+	struct Entry *next;
+	GaPrincipal principal;
+	uint64 generation; /* in date while it is the current one */
+} Entry;
+
 static MemoryContext cache_context;
-static GaPrincipal cached;
-static bool cached_valid;
+static Entry *entries;
+static uint64 generation = 1;
+static bool outdated; /* some entry is */
 
 void
 ga_principal_forget(void)
 {
-	cached_valid = false;
+	generation++;
+	outdated = true;
+}
+
+void
+ga_principal_end_transaction(void)
+{
+	if (!outdated)
+		return;
+	if (cache_context)
+		MemoryContextReset(cache_context);
+	entries = NULL;
+	outdated = false;
+}
+
+bool
+ga_push_latest_snapshot(void)
+{
+	if (IsInParallelMode())
+		return false;
+	PushActiveSnapshot(GetLatestSnapshot());
+	return true;
 }
 
 static void
-set_roles(const char *const *roles, int n)
+set_roles(GaPrincipal *who, const char *const *roles, int n)
 {
 	int i;
 
-	cached.roles = MemoryContextAllocZero(cache_context, sizeof(char *) * (n + 1));
-	cached.nroles = n;
+	who->roles = MemoryContextAllocZero(cache_context, sizeof(char *) * (n + 1));
+	who->nroles = n;
 	for (i = 0; i < n; i++)
-		cached.roles[i] = MemoryContextStrdup(cache_context, roles[i]);
+		who->roles[i] = MemoryContextStrdup(cache_context, roles[i]);
 }
 
 /* The mapping of this role, if map_role made one. Read as the system: no rights yet. */
 static bool
-load_mapping(const char *role_name)
+load_mapping(GaPrincipal *who, const char *role_name, bool *latest)
 {
 	static GaStmt find = GA_READ(
 	    "SELECT m.subject::pg_catalog.text, m.tenant::pg_catalog.text, m.roles::pg_catalog.text[] "
@@ -64,17 +95,20 @@ load_mapping(const char *role_name)
 	bool found;
 
 	ga_enter_as(&call, &ga_system_principal);
+	*latest = ga_push_latest_snapshot();
 	rows = ga_query(&find, ga_text(role_name));
+	if (*latest)
+		PopActiveSnapshot();
 	found = rows.count == 1;
 	if (found)
 	{
 		int n;
 		char **roles = ga_row_text_array(&rows, 0, 3, &n);
 
-		cached.kind = GA_MAPPED;
-		cached.subject = MemoryContextStrdup(cache_context, ga_row_text(&rows, 0, 1));
-		cached.tenant = MemoryContextStrdup(cache_context, ga_row_text(&rows, 0, 2));
-		set_roles((const char *const *) roles, n);
+		who->kind = GA_MAPPED;
+		who->subject = MemoryContextStrdup(cache_context, ga_row_text(&rows, 0, 1));
+		who->tenant = MemoryContextStrdup(cache_context, ga_row_text(&rows, 0, 2));
+		set_roles(who, (const char *const *) roles, n);
 	}
 	ga_leave(&call);
 	return found;
@@ -84,32 +118,41 @@ const GaPrincipal *
 ga_role_principal(void)
 {
 	Oid role = GetUserId();
+	bool latest = true;
+	GaPrincipal who = {.kind = GA_ANONYMOUS,
+	                   .subject = "anonymous", /* never a name that a token could have */
+	                   .tenant = "",
+	                   .expires_at = DT_NOEND,
+	                   .pg_role = role};
+	uint64 before;
+	Entry *entry;
 	char *name;
 
 	ga_rbac_watch();
-	if (cached_valid && cached.pg_role == role)
-		return &cached;
-	cached_valid = false;
+	for (entry = entries; entry; entry = entry->next)
+	{
+		if (entry->principal.pg_role == role && entry->generation == generation)
+			return &entry->principal;
+	}
 	if (!cache_context)
 		cache_context =
 		    AllocSetContextCreate(TopMemoryContext, "goldenarch principal", ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(cache_context);
+	before = generation;
 	name = GetUserNameFromId(role, false);
-	cached = (GaPrincipal){.kind = GA_ANONYMOUS,
-	                       .subject = "anonymous", /* never a name that a token could have */
-	                       .tenant = "",
-	                       .expires_at = DT_NOEND,
-	                       .pg_role = role};
 	if (superuser_arg(role) || has_privs_of_role(role, ga_owner()))
 	{
-		cached.kind = GA_ADMIN;
-		cached.subject = MemoryContextStrdup(cache_context, name);
-		set_roles(admin_roles, 1);
+		who.kind = GA_ADMIN;
+		who.subject = MemoryContextStrdup(cache_context, name);
+		set_roles(&who, admin_roles, 1);
 	}
-	else if (!load_mapping(name))
-		set_roles(anonymous_roles, 1);
-	cached_valid = true;
-	return &cached;
+	else if (!load_mapping(&who, name, &latest))
+		set_roles(&who, anonymous_roles, 1);
+	/* a change that was told while this was read makes the entry old at once */
+	entry = MemoryContextAlloc(cache_context, sizeof(Entry));
+	*entry = (Entry){entries, who, latest ? before : 0};
+	outdated = outdated || !latest;
+	entries = entry;
+	return &entry->principal;
 }
 
 const GaPrincipal *

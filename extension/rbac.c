@@ -21,6 +21,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "goldenarch/audit.h"
@@ -88,6 +89,8 @@ ga_rbac_watch(void)
 	static bool watching;
 	Oid schema;
 
+	/* what others committed counts from now on; costs a memory read when there is nothing */
+	AcceptInvalidationMessages();
 	if (nwatched == 0 && OidIsValid(schema = get_namespace_oid("goldenarch", true)))
 		for (nwatched = 0; nwatched < (int) lengthof(watched_names); nwatched++)
 			watched[nwatched] = get_relname_relid(watched_names[nwatched], schema);
@@ -135,10 +138,16 @@ load_permissions(const GaPrincipal *who, int *n)
 	GaRows rows;
 	char **permissions;
 	uint64 row;
+	bool latest;
 
 	ga_enter_as(&call, &ga_system_principal);
+	latest = ga_push_latest_snapshot();
 	rows = ga_query(&closure, ga_text_array(who->roles, who->nroles), ga_text(who->subject),
 	                ga_text(who->tenant), ga_bool(who->kind != GA_ANONYMOUS));
+	if (latest)
+		PopActiveSnapshot();
+	else
+		stale = true; /* true for now, not to be kept */
 	permissions = MemoryContextAlloc(call.result_context, sizeof(char *) * (rows.count + 1));
 	for (row = 0; row < rows.count; row++)
 		permissions[row] = ga_row_text(&rows, row, 1);

@@ -5,9 +5,17 @@
 
 #include "goldenarch/principal.h"
 
-/* Registers the invalidation callbacks, once. */
+/* Hears of what changed; registers the invalidation callbacks, once. */
 extern void ga_rbac_watch(void);
 extern void ga_principal_forget(void);
+/* At the end of a transaction nobody holds a principal any more: what is out of date is freed. */
+extern void ga_principal_end_transaction(void);
+/*
+ * Identity is read as it stands now, whatever snapshot the caller's statement has: a revocation
+ * binds repeatable-read transactions too. False, and nothing pushed, in parallel mode; what is read
+ * then must not be cached.
+ */
+extern bool ga_push_latest_snapshot(void);
 /* The principal of the PostgreSQL role, whatever token is shown. */
 extern const GaPrincipal *ga_role_principal(void);
 
