@@ -12,17 +12,19 @@
 
 #include "limits.h"
 
-static void
+/* False where the path became too long: then the value around it has to do. */
+static bool
 append_path(StringInfo out, const Path *path)
 {
 	if (path == NULL)
-		return;
-	append_path(out, path->up);
+		return true;
+	if (!append_path(out, path->up) || out->len + path->bytes > GA_SCHEMA_PATH_MAX_BYTES)
+		return false;
 	appendStringInfoChar(out, '/');
 	if (path->name == NULL)
 	{
 		appendStringInfo(out, "%u", path->index);
-		return;
+		return true;
 	}
 	for (uint32 i = 0; i < path->bytes; i++)
 	{
@@ -31,6 +33,13 @@ append_path(StringInfo out, const Path *path)
 		else
 			appendStringInfoChar(out, path->name[i]);
 	}
+	return true;
+}
+
+const char *
+ga_run_shown(const char *name, uint32 bytes)
+{
+	return pnstrdup(name, (Size) pg_mbcliplen(name, (int) bytes, GA_SCHEMA_NAME_SHOWN_BYTES));
 }
 
 void
@@ -87,7 +96,9 @@ ga_schema_keyword(const Instruction *instruction)
 	    [OP_UNIQUE] = "uniqueItems",
 	    [OP_OBJECT] = "properties",
 	    [OP_NAMES] = "propertyNames",
-	    [OP_DEPENDENT] = "dependentRequired",
+	    [OP_DEPENDENT_REQUIRED] = "dependentRequired",
+	    [OP_DEPENDENT_SCHEMAS] = "dependentSchemas",
+	    [OP_DEPENDENCIES] = "dependencies",
 	    [OP_ITEMS] = "items",
 	    [OP_CONTAINS] = "contains",
 	    [OP_CONTAINS_UNSEEN] = "contains",

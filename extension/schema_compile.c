@@ -332,8 +332,8 @@ add_dependent(Frame *frame, const Value *name, const Value *value, const char *w
 static void
 compile_dependent(Frame *frame, uint32 op, const Value *value, const char *where)
 {
-	bool required = strcmp(strrchr(where, '/'), "/dependentRequired") == 0;
-	bool schemas = strcmp(strrchr(where, '/'), "/dependentSchemas") == 0;
+	bool required = op == OP_DEPENDENT_REQUIRED;
+	bool schemas = op == OP_DEPENDENT_SCHEMAS;
 
 	if (!ga_frame_want(frame, value, VALUE_OBJECT, where, "an object is needed"))
 		return;
@@ -353,7 +353,7 @@ compile_dependent(Frame *frame, uint32 op, const Value *value, const char *where
 			return;
 		}
 		add_dependent(frame, &name, &child, below);
-		ga_frame_emit(frame, op, frame->c->dependents.count - 1, 1, 0, below);
+		ga_frame_emit(frame, op, frame->c->dependents.count - 1, 0, 0, below);
 	}
 }
 
@@ -468,9 +468,11 @@ static const struct
     {"minProperties", VOCABULARY_VALIDATION, ANY_DIALECT, compile_count, OP_MIN_PROPERTIES},
     {"maxProperties", VOCABULARY_VALIDATION, ANY_DIALECT, compile_count, OP_MAX_PROPERTIES},
     {"uniqueItems", VOCABULARY_VALIDATION, ANY_DIALECT, compile_unique, OP_UNIQUE},
-    {"dependentRequired", VOCABULARY_VALIDATION, SINCE_2019, compile_dependent, OP_DEPENDENT},
-    {"dependentSchemas", VOCABULARY_APPLICATOR, SINCE_2019, compile_dependent, OP_DEPENDENT},
-    {"dependencies", VOCABULARY_APPLICATOR, ANY_DIALECT, compile_dependent, OP_DEPENDENT},
+    {"dependentRequired", VOCABULARY_VALIDATION, SINCE_2019, compile_dependent,
+     OP_DEPENDENT_REQUIRED},
+    {"dependentSchemas", VOCABULARY_APPLICATOR, SINCE_2019, compile_dependent,
+     OP_DEPENDENT_SCHEMAS},
+    {"dependencies", VOCABULARY_APPLICATOR, ANY_DIALECT, compile_dependent, OP_DEPENDENCIES},
     {"propertyNames", VOCABULARY_APPLICATOR, ANY_DIALECT, compile_one, OP_NAMES},
     {"allOf", VOCABULARY_APPLICATOR, ANY_DIALECT, compile_list, OP_ALL_OF},
     {"anyOf", VOCABULARY_APPLICATOR, ANY_DIALECT, compile_list, OP_ANY_OF},
@@ -589,7 +591,8 @@ compile_schema(Compiler *c, const Value *node, uint32 resource, const char *wher
 		return 0;
 	if (node->type != VALUE_OBJECT && node->type != VALUE_BOOL)
 		ga_compiler_fail(c, where, false, "a schema must be an object, true or false");
-	if (c->blocks.count >= GA_SCHEMA_BLOCKS_MAX)
+	if (c->blocks.count >= GA_SCHEMA_BLOCKS_MAX ||
+	    MemoryContextMemAllocated(c->context, false) > GA_SCHEMA_PROGRAM_MAX_BYTES)
 		ga_compiler_fail(c, where, false, "the schema is too large");
 	if (ga_compiler_failed(c))
 		return 0;

@@ -75,6 +75,7 @@ typedef struct Compiler
 	GaSchemaLoader loader;
 	void *loader_context;
 	GaSchemaFault *fault;
+	uint32 nesting; /* of the schema being scanned */
 	Pool resources; /* Resource */
 	Pool anchors;   /* Anchor */
 	HTAB *known;    /* container to block */

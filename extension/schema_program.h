@@ -162,9 +162,11 @@ typedef enum Op
 	OP_UNIQUE, /* */
 	OP_OBJECT, /* a: object plan: properties, patternProperties, additionalProperties, required */
 	OP_NAMES,  /* a: block */
-	OP_DEPENDENT, /* a: first of b dependents */
-	OP_ITEMS,     /* a: first of b blocks for the first items, c: block for the rest or NONE */
-	OP_CONTAINS,  /* a: block, b: least, c: most; NONE: no upper bound */
+	OP_DEPENDENT_REQUIRED, /* a: dependent; so the next two */
+	OP_DEPENDENT_SCHEMAS,
+	OP_DEPENDENCIES,
+	OP_ITEMS,    /* a: first of b blocks for the first items, c: block for the rest or NONE */
+	OP_CONTAINS, /* a: block, b: least, c: most; NONE: no upper bound */
 	OP_CONTAINS_UNSEEN, /* the same, but the items it finds are not evaluated by it */
 	OP_REF,             /* a: block */
 	OP_DYNAMIC_REF,     /* a: block where nothing overrides it, b: name of the dynamic anchor */

@@ -2,7 +2,7 @@
 /*
  * Regular expressions of schemas on PCRE2's interpreter. Every byte PCRE2 asks for comes from the
  * schema's memory context, without raising (a longjmp through PCRE2 would corrupt it), so dropping
- * the context frees all; the JIT, which maps memory of its own, stays off. Match, depth and heap
+ * the context frees the pattern; the JIT, which maps memory of its own, stays off. Match, depth and heap
  * limits turn a hostile pattern or text into "undecided" within milliseconds.
  */
 #include "schema_regex.h"
@@ -19,9 +19,11 @@
 struct GaRegex
 {
 	pcre2_code *code;
-	pcre2_match_data *data;
-	pcre2_match_context *limits;
 };
+
+/* Of the backend: matching grows its memory up to the heap limit and keeps it. */
+static pcre2_match_data *match_data;
+static pcre2_match_context *match_limits;
 
 static void *
 take(PCRE2_SIZE bytes, void *context)
@@ -60,6 +62,26 @@ rewrite(const char *pattern, size_t bytes, const char **fault)
 	return ga_ecma_to_pcre2(&arena, pattern, bytes, fault);
 }
 
+static bool
+prepare_matching(void)
+{
+	pcre2_general_context *general;
+
+	if (match_data != NULL)
+		return true;
+	general = pcre2_general_context_create(take, give_back, TopMemoryContext);
+	if (general == NULL)
+		return false;
+	match_limits = pcre2_match_context_create(general);
+	if (match_limits == NULL)
+		return false;
+	pcre2_set_match_limit(match_limits, GA_REGEX_MATCH_LIMIT);
+	pcre2_set_depth_limit(match_limits, GA_REGEX_DEPTH_LIMIT);
+	pcre2_set_heap_limit(match_limits, GA_REGEX_HEAP_LIMIT_KB);
+	match_data = pcre2_match_data_create(1, general);
+	return match_data != NULL;
+}
+
 GaRegex *
 ga_regex_compile(MemoryContext context, const char *pattern, size_t bytes, const char **fault)
 {
@@ -93,13 +115,8 @@ ga_regex_compile(MemoryContext context, const char *pattern, size_t bytes, const
 		*fault = message;
 		return NULL;
 	}
-	regex->data = pcre2_match_data_create(1, general);
-	regex->limits = pcre2_match_context_create(general);
-	if (regex->data == NULL || regex->limits == NULL)
+	if (!prepare_matching())
 		return NULL;
-	pcre2_set_match_limit(regex->limits, GA_REGEX_MATCH_LIMIT);
-	pcre2_set_depth_limit(regex->limits, GA_REGEX_DEPTH_LIMIT);
-	pcre2_set_heap_limit(regex->limits, GA_REGEX_HEAP_LIMIT_KB);
 	*fault = NULL;
 	return regex;
 }
@@ -122,9 +139,9 @@ ga_regex_match(GaRegex *regex, const char *text, size_t bytes)
 
 		while (next < bytes && (text[next] & 0xC0) == 0x80)
 			next++;
-		pcre2_set_offset_limit(regex->limits, next > bytes ? bytes : next - 1);
+		pcre2_set_offset_limit(match_limits, next > bytes ? bytes : next - 1);
 		rc = pcre2_match(regex->code, (PCRE2_SPTR) text, bytes, from, PCRE2_NO_UTF_CHECK,
-		                 regex->data, regex->limits);
+		                 match_data, match_limits);
 		if (rc >= 0)
 			return GA_MATCH_YES;
 		if (rc != PCRE2_ERROR_NOMATCH)

@@ -46,9 +46,14 @@ const char *
 ga_compiler_below(const char *where, const char *name, uint32 bytes)
 {
 	Size length = strlen(where);
-	char *out = palloc(length + 2 * (Size) bytes + 2);
-	char *to = out + length;
+	char *out;
+	char *to;
 
+	/* a place is told to people: below a path this long the place above has to do */
+	if (length + 2 * (Size) bytes > GA_SCHEMA_PATH_MAX_BYTES)
+		return where;
+	out = palloc(length + 2 * (Size) bytes + 2);
+	to = out + length;
 	memcpy(out, where, length);
 	*to++ = '/';
 	for (uint32 i = 0; i < bytes; i++)
@@ -68,7 +73,7 @@ ga_compiler_below(const char *where, const char *name, uint32 bytes)
 const char *
 ga_compiler_below_n(const char *where, uint32 n)
 {
-	return psprintf("%s/%u", where, n);
+	return strlen(where) > GA_SCHEMA_PATH_MAX_BYTES ? where : psprintf("%s/%u", where, n);
 }
 
 const char *
@@ -345,10 +350,15 @@ scan(Compiler *c, const Value *node, uint32 resource, const char *where)
 {
 	uint32 inner;
 
-	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	if (node->type != VALUE_OBJECT || ga_compiler_failed(c))
 		return;
+	if (c->nesting >= GA_SCHEMA_NESTING_MAX)
+	{
+		ga_compiler_fail(c, where, false, "the schema is nested too deeply");
+		return;
+	}
+	c->nesting++;
 	inner = embedded_resource(c, node, resource, where);
 	if (inner != resource || pool_item(&c->resources, Resource, inner)->root.at == node->at)
 		where = pool_item(&c->resources, Resource, inner)->prefix;
@@ -363,6 +373,7 @@ scan(Compiler *c, const Value *node, uint32 resource, const char *where)
 			scan_holder(c, &value, holders[i].holds, inner,
 			            ga_compiler_below(where, keyword, strlen(keyword)));
 	}
+	c->nesting--;
 }
 
 uint32

@@ -109,10 +109,13 @@ report_missing(Run *run, const ObjectPlan *plan, const Value *value, const Path 
 	{
 		const Property *property = &plan->properties[i];
 
-		if (property->required && ga_value_find(value, property->name, property->bytes, NULL) < 0)
-			ga_run_tell(
-			    run, path, plan->required_where, "required",
-			    psprintf("property \"%.*s\" is required", (int) property->bytes, property->name));
+		if (!property->required || ga_value_find(value, property->name, property->bytes, NULL) >= 0)
+			continue;
+		ga_run_tell(
+		    run, path, plan->required_where, "required",
+		    psprintf("property \"%s\" is required", ga_run_shown(property->name, property->bytes)));
+		if (run->errors->capped)
+			break;
 	}
 	return false;
 }
@@ -216,8 +219,9 @@ run_dependent(Run *run, const Instruction *ins, const Value *value, const Path *
 		const Property *name = &dependent->required[i];
 
 		if (ga_value_find(value, name->name, name->bytes, NULL) < 0)
-			FAIL(run, ins, path, "property \"%.*s\" needs property \"%.*s\"",
-			     (int) dependent->bytes, dependent->name, (int) name->bytes, name->name);
+			FAIL(run, ins, path, "property \"%s\" needs property \"%s\"",
+			     ga_run_shown(dependent->name, dependent->bytes),
+			     ga_run_shown(name->name, name->bytes));
 	}
 	return true;
 }
@@ -379,7 +383,9 @@ run_one(Run *run, const Instruction *ins, const Value *value, const Path *path, 
 			return value->type != VALUE_OBJECT || run_object(run, ins, value, path, seen);
 		case OP_NAMES:
 			return value->type != VALUE_OBJECT || run_names(run, ins, value, path);
-		case OP_DEPENDENT:
+		case OP_DEPENDENT_REQUIRED:
+		case OP_DEPENDENT_SCHEMAS:
+		case OP_DEPENDENCIES:
 			return value->type != VALUE_OBJECT || run_dependent(run, ins, value, path, seen);
 		case OP_ITEMS:
 			return value->type != VALUE_ARRAY || run_items(run, ins, value, path, seen);

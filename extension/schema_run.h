@@ -47,6 +47,8 @@ typedef struct Run
 
 extern void ga_run_tell(Run *run, const Path *path, const char *where, const char *keyword,
                         const char *message);
+/* A property's name, cut to what a message should hold. */
+extern const char *ga_run_shown(const char *name, uint32 bytes);
 /* A bound was hit. Returns false. */
 extern bool ga_run_stop(Run *run, const char *why);
 /* An instruction that looks at the value alone. */
