@@ -8,9 +8,11 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -18,6 +20,7 @@
 #include "utils/syscache.h"
 
 #include "goldenarch/audit.h"
+#include "goldenarch/bridge.h"
 #include "goldenarch/error.h"
 #include "goldenarch/jsonbuild.h"
 #include "goldenarch/queue.h"
@@ -110,6 +113,46 @@ handler_name(Oid handler)
 	return name;
 }
 
+static Oid
+function_owner(Oid function)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
+/* Who can write our tables: pg_database_owner has one member, the owner of the database. */
+static Oid
+tables_owner(void)
+{
+	Oid owner = ga_owner();
+	HeapTuple tuple;
+
+	if (owner != ROLE_PG_DATABASE_OWNER)
+		return owner;
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+bool
+ga_handler_trusted(Oid handler, Oid role)
+{
+	Oid owner = function_owner(handler);
+
+	return OidIsValid(owner) &&
+	       (owner == role || superuser_arg(owner) || has_privs_of_role(tables_owner(), role));
+}
+
 /* As the role that called us: may it run the handler, and can a worker connect as it? */
 static void
 check_role(Oid role, Oid handler)
@@ -138,6 +181,19 @@ check_role(Oid role, Oid handler)
 		    .resource_type = "function",
 		    .resource_id = get_func_name(handler),
 		    .message = psprintf("permission denied for function %s", get_func_name(handler))});
+}
+
+static void
+check_trust(Oid handler, Oid role)
+{
+	if (!ga_handler_trusted(handler, role))
+		ereport(ERROR,
+		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		         errmsg("handler %s does not belong to role \"%s\"", get_func_name(handler),
+		                GetUserNameFromId(role, false)),
+		         errdetail("The owner of goldenarch's tables could otherwise have any function run"
+		                   " with the role's rights."),
+		         errhint("Let the role that subscribes own the function.")));
 }
 
 static void
@@ -194,6 +250,7 @@ ga_subscribe(PG_FUNCTION_ARGS)
 		ga_bad_argument("handler", "It must not be null.");
 	handler = handler_name(PG_GETARG_OID(3));
 	check_role(call.principal->pg_role, PG_GETARG_OID(3));
+	check_trust(PG_GETARG_OID(3), call.principal->pg_role);
 	store(fcinfo, &call, name, handler);
 	ga_audit("message.subscribe", "subscription", name,
 	         ga_json_pairs("handler", handler, "pg_role",

@@ -26,6 +26,7 @@
 #include "utils/timeout.h"
 #include "utils/typcache.h"
 
+#include "goldenarch/bridge.h"
 #include "goldenarch/error.h"
 
 #define ATTRIBUTES 8
@@ -104,6 +105,12 @@ find_handler(const char *name, Oid type)
 	if (!DatumGetBool(may))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("permission denied for function %s", name)));
+	if (!ga_handler_trusted(handler, GetUserId()))
+		ereport(ERROR,
+		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		         errmsg("handler %s does not belong to role \"%s\"", name,
+		                GetUserNameFromId(GetUserId(), false)),
+		         errdetail("A row in goldenarch.subscriptions alone does not make it run.")));
 	return handler;
 }
 

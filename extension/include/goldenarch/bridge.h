@@ -38,4 +38,12 @@ extern GA_EXPORT void ga_bridge_report_backlog(int64 rows);
 extern GA_EXPORT void ga_bridge_report_published(int64 sent, int64 acked);
 extern GA_EXPORT void ga_bridge_report_consumed(int64 handled, int64 failed);
 
+/*
+ * May this handler run as this role on the word of a row in subscriptions? Whoever owns the tables
+ * can write there what he likes; a process connected as a role must not become his way to its
+ * rights. So the function belongs to the role or to a superuser, or the tables' owner has the
+ * role's privileges anyway. In a transaction.
+ */
+extern GA_EXPORT bool ga_handler_trusted(Oid handler, Oid role);
+
 #endif

@@ -84,6 +84,26 @@ SELECT goldenarch_test_error(query) AS error, query FROM unnest(ARRAY[
 	'SELECT goldenarch.dlq_resolve(2, '''')', 'SELECT goldenarch.dlq_resolve(2, repeat(''x'', 2001))', 'SELECT goldenarch.dlq_retry_all(null)']) query;
 SELECT goldenarch.dlq_retry_all('prc.b%') AS none, goldenarch.dlq_retry_all() AS one;
 
+-- Tenants: what a caller with a tenant sends and sees is its own.
+INSERT INTO goldenarch.dead_letters_rows (tenant, id, source, subject, payload, headers, error, error_count, created_at, origin)
+VALUES ('acme', 5, 'publish', 'prc.t.a', '1', '{}', 'no stream', 8, '2026-01-01', '5'),
+       ('', 6, 'publish', 'prc.t.b', '2', '{}', 'no stream', 8, '2026-01-01', '6'),
+       ('globex', 7, 'publish', 'prc.t.c', '3', '{}', 'no stream', 8, '2026-01-01', '7');
+INSERT INTO goldenarch.role_mappings (tenant, pg_role, subject, roles) VALUES ('acme', 'messages_joe', 'joe', '{operator}');
+GRANT USAGE ON SCHEMA goldenarch TO messages_joe;
+GRANT EXECUTE ON FUNCTION goldenarch.publish, goldenarch.dlq_retry, goldenarch.dlq_retry_all, goldenarch.dlq_resolve TO messages_joe;
+GRANT SELECT ON goldenarch.dlq_messages, goldenarch.dead_letters TO messages_joe;
+SET ROLE messages_joe;
+SELECT goldenarch.publish('prc.t.a', '{}', null, 'mine-1') > 0 AS published;
+SELECT id, tenant, resolved FROM goldenarch.dlq_messages ORDER BY id;
+SELECT goldenarch_test_error(query) AS error, query FROM unnest(ARRAY['SELECT goldenarch.dlq_retry(6)', 'SELECT goldenarch.dlq_retry(7)',
+	'SELECT goldenarch.dlq_resolve(6, ''x'')', 'SELECT goldenarch.dlq_resolve(7, ''x'')', 'SELECT goldenarch.dlq_retry(99)']) query;
+SELECT goldenarch.dlq_retry_all() AS one;
+RESET ROLE;
+SELECT tenant, subject, msg_id FROM goldenarch.outbox WHERE msg_id LIKE '%mine-1' ORDER BY id;
+SELECT id, tenant, resolved FROM goldenarch.dlq_messages WHERE id >= 5 ORDER BY id;
+DELETE FROM goldenarch.role_mappings WHERE pg_role = 'messages_joe';
+
 -- Permissions: the privilege on the object is not enough.
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA goldenarch TO messages_joe;
 GRANT SELECT ON goldenarch.dlq_messages, goldenarch.dead_letters TO messages_joe;
@@ -100,6 +120,7 @@ SELECT goldenarch.bridge_status_row();
 RESET ROLE;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA goldenarch FROM messages_joe;
 REVOKE ALL ON goldenarch.dlq_messages, goldenarch.dead_letters FROM messages_joe;
+REVOKE ALL ON SCHEMA goldenarch FROM messages_joe;
 
 DROP FUNCTION messages_handler, messages_wrong_argument, messages_wrong_result, goldenarch_test_error;
 DROP ROLE messages_joe;
