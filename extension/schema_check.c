@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
+#include "format.h"
 #include "limits.h"
 
 /* False where the path became too long: then the value around it has to do. */
@@ -275,6 +276,19 @@ run_unique(Run *run, const Instruction *ins, const Value *value, const Path *pat
 	return true;
 }
 
+static bool
+run_format(Run *run, const Instruction *ins, const Value *value, const Path *path)
+{
+	if (ins->a == GA_FORMAT_REGEX)
+	{
+		if (!ga_regex_is_pattern(value->at, value->length))
+			FAIL(run, ins, path, "must be of format regex");
+	}
+	else if (!ga_format_ok((int) ins->a, value->at, value->length))
+		FAIL(run, ins, path, "must be of format %s", ga_format_name((int) ins->a));
+	return true;
+}
+
 bool
 ga_run_scalar(Run *run, const Instruction *ins, const Value *value, const Path *path)
 {
@@ -299,6 +313,8 @@ ga_run_scalar(Run *run, const Instruction *ins, const Value *value, const Path *
 			return value->type != VALUE_STRING || run_length(run, ins, value, path);
 		case OP_PATTERN:
 			return value->type != VALUE_STRING || run_pattern(run, ins, value, path);
+		case OP_FORMAT:
+			return value->type != VALUE_STRING || run_format(run, ins, value, path);
 		case OP_MIN_ITEMS:
 		case OP_MAX_ITEMS:
 			return value->type != VALUE_ARRAY || run_count(run, ins, value, path);

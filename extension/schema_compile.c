@@ -14,6 +14,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
+#include "format.h"
 #include "limits.h"
 
 typedef struct Known
@@ -423,14 +424,22 @@ compile_unsupported(Frame *frame, uint32 op, const Value *value, const char *whe
 	ga_compiler_fail(frame->c, where, true, "this keyword is not supported");
 }
 
-/* Format is an annotation, as 2020-12 has it, unless the dialect asks for assertion. */
+/* Format is an annotation, as the drafts have it, unless the dialect asks for assertion. */
 static void
 compile_format(Frame *frame, uint32 op, const Value *value, const char *where)
 {
-	(void) op;
-	if (ga_frame_want(frame, value, VALUE_STRING, where, "format must be a string") &&
-	    (frame->vocabularies & VOCABULARY_FORMAT_ASSERTION))
-		ga_compiler_fail(frame->c, where, true, "asserting a format is not supported");
+	int format;
+
+	if (!ga_frame_want(frame, value, VALUE_STRING, where, "format must be a string") ||
+	    !(frame->vocabularies & VOCABULARY_FORMAT_ASSERTION))
+		return;
+	format = ga_format_find(value->at, value->length);
+	if (format >= 0)
+		ga_frame_emit(frame, op, (uint32) format, 0, 0, where);
+	else if (value->length == 5 && memcmp(value->at, "regex", 5) == 0)
+		ga_frame_emit(frame, op, GA_FORMAT_REGEX, 0, 0, where);
+	else
+		ga_compiler_fail(frame->c, where, true, "this format cannot be asserted");
 }
 
 /* Keywords that work alone. Those that work together are compiled by name further down. */
@@ -451,7 +460,7 @@ static const struct
     {"$recursiveRef", 0, DIALECT_2020, compile_unsupported, 0},
     {"$recursiveAnchor", 0, DIALECT_2020, compile_unsupported, 0},
     {"x-goldenarch-context", 0, ANY_DIALECT, compile_unsupported, 0},
-    {"format", 0, ANY_DIALECT, compile_format, 0},
+    {"format", 0, ANY_DIALECT, compile_format, OP_FORMAT},
     {"type", VOCABULARY_VALIDATION, ANY_DIALECT, compile_type, OP_TYPE},
     {"const", VOCABULARY_VALIDATION, ANY_DIALECT, compile_const, OP_CONST},
     {"enum", VOCABULARY_VALIDATION, ANY_DIALECT, compile_enum, OP_ENUM},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Dialects of JSON Schema: draft 7, 2019-09 and 2020-12, and what a meta-schema of one's own takes
+ * Dialects of JSON Schema: draft 7, 2019-09 and 2020-12 (also with formats asserted), and what a meta-schema of one's own takes
  * from the last two by $vocabulary. Any other dialect is refused, never read as one of these.
  */
 #include "schema_compiler.h"
@@ -18,6 +18,9 @@ ga_compiler_load(Compiler *c, const char *uri)
 	return document;
 }
 
+/* 2020-12 with formats asserted; ours, since the standard meta-schema only annotates. */
+#define DIALECT_FORMATS "urn:goldenarch:2020-12-formats"
+
 static const struct
 {
 	const char *uri;
@@ -28,6 +31,7 @@ static const struct
      DIALECT_2019 | VOCABULARY_APPLICATOR | VOCABULARY_VALIDATION | VOCABULARY_UNEVALUATED},
     {"http://json-schema.org/draft-07/schema",
      DIALECT_7 | VOCABULARY_APPLICATOR | VOCABULARY_VALIDATION},
+    {DIALECT_FORMATS, GA_DIALECT_DEFAULT | VOCABULARY_FORMAT_ASSERTION},
 };
 
 static const struct

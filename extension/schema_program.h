@@ -153,7 +153,7 @@ typedef enum Op
 	OP_MIN_LENGTH, /* a: number; so the next one */
 	OP_MAX_LENGTH,
 	OP_PATTERN,   /* a: regex */
-	OP_FORMAT,    /* a: GaFormat */
+	OP_FORMAT,    /* a: format, or GA_FORMAT_REGEX */
 	OP_CONTEXT,   /* a: GaContext */
 	OP_MIN_ITEMS, /* a: number; so the next three */
 	OP_MAX_ITEMS,
@@ -180,6 +180,7 @@ typedef enum Op
 } Op;
 
 #define NONE UINT32_MAX
+#define GA_FORMAT_REGEX (NONE - 1) /* needs the compiler of patterns */
 
 typedef struct Instruction
 {

@@ -82,22 +82,23 @@ prepare_matching(void)
 	return match_data != NULL;
 }
 
-GaRegex *
-ga_regex_compile(MemoryContext context, const char *pattern, size_t bytes, const char **fault)
+/* *error: PCRE2's, where it was the one to refuse; else 0. */
+static GaRegex *
+compile(MemoryContext context, const char *pattern, size_t bytes, const char **fault, int *error)
 {
 	const char *rewritten = rewrite(pattern, bytes, fault);
 	pcre2_general_context *general;
 	pcre2_compile_context *settings;
 	GaRegex *regex;
-	int error;
 	PCRE2_SIZE offset;
 
+	*error = 0;
 	if (rewritten == NULL)
 		return NULL;
 	*fault = "out of memory";
 	general = pcre2_general_context_create(take, give_back, context);
 	settings = general == NULL ? NULL : pcre2_compile_context_create(general);
-	if (settings == NULL)
+	if (settings == NULL || !prepare_matching())
 		return NULL;
 	pcre2_set_compile_extra_options(settings, PCRE2_EXTRA_ALT_BSUX);
 	pcre2_set_parens_nest_limit(settings, 100);
@@ -106,19 +107,39 @@ ga_regex_compile(MemoryContext context, const char *pattern, size_t bytes, const
 	                            PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX |
 	                                PCRE2_MATCH_UNSET_BACKREF | PCRE2_ALLOW_EMPTY_CLASS |
 	                                PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT,
-	                            &error, &offset, settings);
+	                            error, &offset, settings);
 	if (regex->code == NULL)
 	{
 		char *message = palloc(200);
 
-		pcre2_get_error_message(error, (PCRE2_UCHAR *) message, 200);
+		pcre2_get_error_message(*error, (PCRE2_UCHAR *) message, 200);
 		*fault = message;
 		return NULL;
 	}
-	if (!prepare_matching())
-		return NULL;
 	*fault = NULL;
 	return regex;
+}
+
+GaRegex *
+ga_regex_compile(MemoryContext context, const char *pattern, size_t bytes, const char **fault)
+{
+	int error;
+
+	return compile(context, pattern, bytes, fault, &error);
+}
+
+bool
+ga_regex_is_pattern(const char *pattern, size_t bytes)
+{
+	MemoryContext context =
+	    AllocSetContextCreate(CurrentMemoryContext, "goldenarch regex", ALLOCSET_SMALL_SIZES);
+	const char *fault;
+	int error;
+	bool ok = compile(context, pattern, bytes, &fault, &error) != NULL ||
+	          error == PCRE2_ERROR_LOOKBEHIND_NOT_FIXED_LENGTH;
+
+	MemoryContextDelete(context);
+	return ok;
 }
 
 /*

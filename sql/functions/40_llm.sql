@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION goldenarch.register_schema(name text, schema jsonb) RETURNS integer
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_register_schema';
 COMMENT ON FUNCTION goldenarch.register_schema(text, jsonb) IS
-'Adds a version of a JSON schema (2020-12, 2019-09 or draft 7, as its $schema says; 2020-12 without one) and returns its number; where the current version is the same, that one''s. Versions never change; a $ref finds what the schema itself holds and registered names and $ids, in the version current now. name: at most 255 bytes, may be an absolute URI; schema: at most 256 kB. Errors: 22023 (not a schema), 0A000 (a keyword or dialect this version does not check: a schema is checked whole or refused). Permission: system.admin.';
+'Adds a version of a JSON schema (2020-12, 2019-09 or draft 7, as its $schema says; 2020-12 without one; urn:goldenarch:2020-12-formats is 2020-12 with formats asserted, which otherwise annotate) and returns its number; where the current version is the same, that one''s. Versions never change; a $ref finds what the schema itself holds and registered names and $ids, in the version current now. name: at most 255 bytes, may be an absolute URI; schema: at most 256 kB. Errors: 22023 (not a schema), 0A000 (a keyword or dialect this version does not check: a schema is checked whole or refused). Permission: system.admin.';
 
 CREATE OR REPLACE FUNCTION goldenarch.jsonschema_is_valid(schema json) RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'ga_jsonschema_is_valid';

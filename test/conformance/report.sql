@@ -8,7 +8,7 @@ SELECT pg_catalog.format('WRONG %s / %s / %s: expected %s, got %s', file, grp, t
 FROM verdicts WHERE got <> expected::text AND got <> 'refused' ORDER BY file COLLATE "C", grp, test;
 SELECT pg_catalog.format('%s: %s of %s right, %s refused, %s wrong', suite, count(*) FILTER (WHERE got = expected::text), count(*),
            count(*) FILTER (WHERE got = 'refused'), count(*) FILTER (WHERE got <> expected::text AND got <> 'refused'))
-FROM (SELECT CASE WHEN file ~ '^own/' THEN 'own cases' WHEN file ~ '^optional/' THEN 'optional tests' ELSE 'mandatory tests' END AS suite, * FROM verdicts) v
+FROM (SELECT CASE WHEN file ~ '^own/' THEN 'own cases' WHEN file ~ '^format/' THEN 'optional tests of formats' ELSE 'mandatory tests' END AS suite, * FROM verdicts) v
 GROUP BY suite ORDER BY suite;
 SELECT CASE WHEN EXISTS (SELECT FROM verdicts WHERE got <> expected::text AND got <> 'refused')
             THEN pg_catalog.set_config('a wrong verdict', 'fails', false) ELSE 'conformance: no wrong verdict' END;

@@ -4,7 +4,7 @@
 SELECT pg_catalog.set_config('suite.file', :'file', false), pg_catalog.set_config('suite.content', :'content', false) \g /dev/null
 DO $$
 DECLARE
-    -- jsonb cannot hold a NUL character: the groups that have one count as refused
+    -- jsonb cannot hold a NUL character: the tests that have one count as refused
     suite json := pg_catalog.replace(pg_catalog.current_setting('suite.content'), '\u0000', '\uE000')::json;
     schema_group json;
     one json;
@@ -16,7 +16,7 @@ BEGIN
     FOR schema_group IN SELECT * FROM pg_catalog.json_array_elements(suite) LOOP
         n := n + 1;
         schema_name := 'suite/' || pg_catalog.current_setting('suite.file') || '/' || n;
-        answer := CASE WHEN schema_group::text LIKE '%\\uE000%' THEN 'refused' END;
+        answer := CASE WHEN (schema_group->'schema')::text LIKE '%\\uE000%' THEN 'refused' END;
         BEGIN
             PERFORM goldenarch.register_schema(schema_name, (schema_group->'schema')::jsonb);
         EXCEPTION
@@ -26,7 +26,7 @@ BEGIN
                 answer := 'error: ' || answer;
         END;
         FOR one IN SELECT * FROM pg_catalog.json_array_elements(schema_group->'tests') LOOP
-            verdict := answer;
+            verdict := CASE WHEN (one->'data')::text LIKE '%\\uE000%' THEN 'refused' ELSE answer END;
             IF verdict IS NULL THEN
                 BEGIN
                     verdict := goldenarch.validate_json(schema_name, (one->'data')::jsonb)::text;

@@ -59,6 +59,12 @@ SELECT pg_temp.refusal($$SELECT goldenarch.json_matches_schema('{}', NULL)$$);
 SELECT pg_temp.refusal($$SELECT goldenarch.jsonschema_is_valid(NULL)$$);
 SELECT pg_temp.refusal($$SELECT goldenarch.jsonschema_validation_errors('{}', NULL)$$);
 
+-- Formats annotate, unless the dialect asserts them.
+SELECT goldenarch.jsonb_matches_schema('{"format": "date"}', '"2026-02-30"') AS annotates,
+       goldenarch.jsonb_matches_schema('{"$schema": "urn:goldenarch:2020-12-formats", "format": "date"}', '"2026-02-30"') AS asserts,
+       goldenarch.jsonb_matches_schema('{"$schema": "urn:goldenarch:2020-12-formats", "format": "regex"}', '"^(a|b"') AS regex;
+SELECT pg_temp.refusal($$SELECT goldenarch.jsonb_matches_schema('{"$schema": "urn:goldenarch:2020-12-formats", "format": "hostname"}', '1')$$);
+
 -- The registry: versions, the same again, what a reference found then.
 SELECT goldenarch.register_schema('city', '{"type": "string"}');
 SELECT goldenarch.register_schema('city', '{"type": "string"}');
