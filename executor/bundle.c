@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * bundle.c: the root file system and the OCI configuration. One configuration serves every sandbox of
- * a rootfs, since nothing in it depends on the job: a job's code, arguments and input go in by frames
- * and its own limits by cgroup and by sbx-init. The root is read-only; the one host path that can be
- * mounted is /usr, read-only and only under a rootfs whose own usr is empty; no host path is ever
- * writable. The walls that this file asks for are proved at start by preflight.c.
+ * bundle.c: the root file system and the OCI configuration. One configuration serves every sandbox
+ * of a rootfs, since nothing in it depends on the job: a job's code, arguments and input go in by
+ * frames and its own limits by cgroup and by sbx-init. The root is read-only; the one host path
+ * that can be mounted is /usr, read-only and only under a rootfs whose own usr is empty; no host
+ * path is ever writable. The walls that this file asks for are proved at start by preflight.c.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

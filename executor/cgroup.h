@@ -29,7 +29,10 @@ typedef struct GaCgroupUsage
 	int64_t oom_kills;
 } GaCgroupUsage;
 
-/* Find the controllers and make <mount>/<parent>/<tag>, under which all leaves of this daemon live. */
+/*
+ * Find the controllers and make <mount>/<parent>/<tag>, under which all leaves of this daemon
+ * live.
+ */
 bool ga_cgroup_open(GaCgroups *groups, const char *parent, const char *tag, char *why);
 bool ga_cgroup_make(const GaCgroups *groups, const char *leaf, char *why);
 bool ga_cgroup_limit(const GaCgroups *groups, const char *leaf, const GaCgroupLimits *limits,

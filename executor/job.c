@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * job.c: what was claimed, turned into frames for sbx-init, and how it ended. The database has checked
- * what it hands out; it is checked here again, because this process faces the host. The outcome comes
- * from the frame's wait status and the leaf's own counters, never from the exit code of runsc, which
- * a job can imitate.
+ * job.c: what was claimed, turned into frames for sbx-init, and how it ended. The database has
+ * checked what it hands out; it is checked here again, because this process faces the host. The
+ * outcome comes from the frame's wait status and the leaf's own counters, never from the exit code
+ * of runsc, which a job can imitate.
  */
 #define _GNU_SOURCE
 #include <jansson.h>

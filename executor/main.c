@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * main.c: goldenarch-executor. Takes sandbox jobs from the database and runs each in a gVisor sandbox
- * of its own. One thread and one poll loop, because the kernel ties the children's death to the thread
- * that started them. SIGTERM drains: nothing new is claimed, running jobs get a grace period and then
- * go back to the queue; a second SIGTERM ends the grace. What an earlier life left is swept at start,
- * under a lock on the state folder. Exit 78: this host cannot sandbox, for the one reason printed.
+ * main.c: goldenarch-executor. Takes sandbox jobs from the database and runs each in a gVisor
+ * sandbox of its own. One thread and one poll loop, because the kernel ties the children's death
+ * to the thread that started them. SIGTERM drains: nothing new is claimed, running jobs get a
+ * grace period and then go back to the queue; a second SIGTERM ends the grace. What an earlier
+ * life left is swept at start, under a lock on the state folder. Exit 78: this host cannot
+ * sandbox, for the one reason printed.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * metrics.c: counters of this daemon's life and a page of OpenMetrics text for a scraper on the same
- * host. One request a connection, any path; a slow client is cut off rather than waited for.
+ * metrics.c: counters of this daemon's life and a page of OpenMetrics text for a scraper on the
+ * same host. One request a connection, any path; a slow client is cut off rather than waited for.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

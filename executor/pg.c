@@ -2,9 +2,10 @@
 /*
  * pg.c: the conversation with the database. One statement is out at a time, with a deadline after
  * which the connection is given up; a lost connection is tried again with growing pauses. A result
- * that could not be delivered stays with its slot and is sent again: finish_job takes it once, under
- * the job's fencing token. Whoever cannot prove its leases for FENCE_MS stops its jobs before the
- * server may hand them to another. Only functions are called; job text travels as parameters.
+ * that could not be delivered stays with its slot and is sent again: finish_job takes it once,
+ * under the job's fencing token. Whoever cannot prove its leases for FENCE_MS stops its jobs
+ * before the server may hand them to another. Only functions are called; job text travels as
+ * parameters.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

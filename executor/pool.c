@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * pool.c: the slots. A slot keeps one sandbox parked: runsc is up and sbx-init waits for its one job,
- * so that a job pays for its interpreter alone. A job whose runtime names another rootfs makes its
- * slot start a sandbox of that rootfs first. A sandbox that ran is never used again; a job keeps its
- * slot until the database has taken its result, while the slot's next sandbox is already warming.
+ * pool.c: the slots. A slot keeps one sandbox parked: runsc is up and sbx-init waits for its one
+ * job, so that a job pays for its interpreter alone. A job whose runtime names another rootfs
+ * makes its slot start a sandbox of that rootfs first. A sandbox that ran is never used again; a
+ * job keeps its slot until the database has taken its result, while the slot's next sandbox is
+ * already warming.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -50,12 +51,18 @@ ga_pool_free_slots(const GaPool *pool)
 void
 ga_pool_give(GaPool *pool, GaJob *job)
 {
+	GaSlot *best = NULL;
+
 	pool->metrics.counters[GA_TALLY_CLAIMED]++;
 	for (int i = 0; i < pool->count; i++)
 	{
-		if (!is_free(&pool->slots[i]))
-			continue;
-		pool->slots[i].job = job;
+		/* a sandbox that was parked when we asked may be gone by now: its slot will have another */
+		if (pool->slots[i].job == NULL && (best == NULL || is_free(&pool->slots[i])))
+			best = &pool->slots[i];
+	}
+	if (best != NULL)
+	{
+		best->job = job;
 		return;
 	}
 	/* more were handed out than asked for: leave it to its lease */
@@ -198,6 +205,8 @@ ga_pool_step(GaPool *pool)
 			step_busy(pool, slot);
 		if (slot->job != NULL && slot->job->phase == GA_PHASE_WAITING && slot->job->revoked)
 			ga_job_end(slot->job, NULL, GA_JOB_CANCELLED, NULL);
+		else if (slot->job != NULL && slot->job->phase == GA_PHASE_WAITING && pool->draining)
+			slot->job->phase = GA_PHASE_RELEASE;
 		pool->metrics.ready += is_free(slot);
 		pool->metrics.busy += slot->job != NULL;
 	}
@@ -218,6 +227,8 @@ ga_pool_patience(const GaPool *pool)
 			wait = 20;
 		else if (slot->box.state == GA_SANDBOX_EMPTY && !pool->draining)
 			wait = slot->not_before - now;
+		else if (slot->box.state == GA_SANDBOX_READY && slot->job != NULL)
+			wait = 0;
 		else if (slot->box.state == GA_SANDBOX_BUSY)
 			wait = slot->job->started + slot->job->timeout_ms - now;
 		if (wait < patience)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * preflight.c: proof that the walls stand. A flag that this runsc ignores, a cgroup that does not
- * limit, a kernel that is not gVisor's: each is seen here, once, before anything is claimed, and the
- * daemon then ends with exit 78 and the reason. There is no other way to run a job.
+ * limit, a kernel that is not gVisor's: each is seen here, once, before anything is claimed, and
+ * the daemon then ends with exit 78 and the reason. There is no other way to run a job.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* sys.h: the few things every part of the executor needs of the system: time, buffers, files, log. */
+/*
+ * sys.h: the few things every part of the executor needs of the system: time, buffers, files, log.
+ */
 #ifndef GOLDENARCH_EXECUTOR_SYS_H
 #define GOLDENARCH_EXECUTOR_SYS_H
 

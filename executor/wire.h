@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * wire.h: what the frames between the executor and sbx-init, PID 1 inside a sandbox, mean; their shape
- * and order are core/frame.h's. The job runs as sbx-init's own user and can forge what sbx-init sends,
- * so no frame may say anything but what happens to that one job. Depends on libc alone: sbx-init is
- * linked statically without the core.
+ * wire.h: what the frames between the executor and sbx-init, PID 1 inside a sandbox, mean; their
+ * shape and order are core/frame.h's. The job runs as sbx-init's own user and can forge what sbx-
+ * init sends, so no frame may say anything but what happens to that one job. Depends on libc
+ * alone: sbx-init is linked statically without the core.
  */
 #ifndef GOLDENARCH_EXECUTOR_WIRE_H
 #define GOLDENARCH_EXECUTOR_WIRE_H

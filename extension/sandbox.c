@@ -31,7 +31,7 @@
 #define FILE_NAME_MAX 100
 #define REQUEST_ID_MAX 200
 #define WAIT_FIRST_MS 10
-#define WAIT_STEP_MS 200
+#define WAIT_STEP_MS 100
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 typedef struct Submission
@@ -417,7 +417,7 @@ ga_wait_job(PG_FUNCTION_ARGS)
 		                 (long) Min(left_ms, step_ms), GA_WAIT_EVENT("GoldenarchWaitJob"));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		step_ms = Min(step_ms * 2, WAIT_STEP_MS);
+		step_ms = Min(step_ms + step_ms / 2, WAIT_STEP_MS);
 	}
 	MemoryContextSwitchTo(call.result_context);
 	result = result_of(fcinfo, id, &rows, state);

@@ -4,9 +4,10 @@
 # restarts. At the end nothing of ours is left on the host.
 use strict;
 use warnings;
+use File::Temp ();
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
-use POSIX ();
 use GoldenArch::Stack;
 
 my $build = "$GoldenArch::Stack::ROOT/$GoldenArch::Stack::BUILD";
@@ -16,6 +17,8 @@ my $s = GoldenArch::Stack->new(preload => 1, set => { 'goldenarch.max_jobs_queue
 $s->sql("CREATE ROLE executor_role LOGIN; SELECT goldenarch.grant_access('executor_role', 'executor')");
 
 my (%executor, @pids);
+my @dirs = ($s->{dir});
+my $nobody = getpwnam 'nobody';
 
 # start NAME, OPTIONS: an executor with a folder of its own; waits until it is ready.
 sub start
@@ -27,6 +30,7 @@ sub start
 	if ($pid == 0)
 	{
 		open(STDIN, '<', '/dev/null') && open(STDOUT, '>>', "$dir.log") && open(STDERR, '>&', \*STDOUT)
+			&& ($name ne 'poor' || ($) = "$nobody $nobody") && POSIX::setgid($nobody) && POSIX::setuid($nobody))
 			&& exec "$build/goldenarch-executor", '--dsn', $s->dsn(user => 'executor_role'), '--state-dir', $dir,
 				'--name', $name, @options;
 		print STDERR "$dir: $!\n";
@@ -64,10 +68,10 @@ sub left_on_host
 	for my $file (glob '/proc/[0-9]*/cmdline')
 	{
 		my $line = GoldenArch::Stack::slurp($file);
-		push @left, $line =~ tr/\0/ /r if index($line, "$s->{dir}/") >= 0 && $line =~ /runsc|sbx-init/;
+		push @left, $line =~ tr/\0/ /r if grep({ index($line, "$_/") >= 0 } @dirs) && $line =~ /runsc|sbx-init/;
 	}
-	push @left, grep { -d } map { glob "/sys/fs/cgroup/*/goldenarch/*/ga-$_-* /sys/fs/cgroup/goldenarch/*/ga-$_-*" } @pids;
-	push @left, grep { index($_, $s->{dir}) >= 0 } split /\n/, GoldenArch::Stack::slurp('/proc/mounts');
+	push @left, grep { -d } map { glob "/sys/fs/cgroup/*/goldenarch*/*/ga-$_-* /sys/fs/cgroup/goldenarch/*/ga-$_-*" } @pids;
+	push @left, grep { my $mount = $_; grep { index($mount, $_) >= 0 } @dirs } split /\n/, GoldenArch::Stack::slurp('/proc/mounts');
 	return "@left";
 }
 
@@ -213,6 +217,36 @@ like(left_on_host(), qr{goldenarch/.*/ga-}, 'a killed executor leaves its empty 
 start('one');
 is(end('one', 'TERM'), 0, 'which its next start sweeps');
 gone_from_host('no process, cgroup or mount of any of them is left');
+
+# Without root: a user who was given cgroups of his own. The same walls, by the attacks that try each.
+SKIP: {
+	my @mounts = grep { -d } map { "/sys/fs/cgroup/$_" } qw(memory pids cpu cpuacct);
+	skip 'needs root and cgroups of version 1', 1 unless $> == 0 && @mounts == 4 && defined $nobody;
+	my $parent = "goldenarch-tap-$$";
+	# a folder that this user can reach, unlike the stack's own
+	my $dir = File::Temp::tempdir(CLEANUP => 1);
+	chmod 0755, $dir;
+	system 'mkdir', '-p', map { "$_/$parent" } @mounts;
+	system 'chown', 'nobody', $dir, map { "$_/$parent" } @mounts;
+	system 'cp', "$build/goldenarch-executor", "$build/sbx-init", $dir;
+	$build = $dir;
+	start('poor', '--cgroup-parent', $parent, '--dsn', $s->dsn(user => 'executor_role') =~ s/host=\S+/host=127.0.0.1/r,
+		'--state-dir', "$dir/state");
+	push @dirs, $dir;
+	for my $attack (grep { $_->{name} =~ /^(connect out|host files|privileged calls|fork bomb|memory bomb|busy loop|endless output)$/ }
+		@battery)
+	{
+		my $answer = result(submit($attack->{language}, $attack->{code}, $attack->{options}),
+			"status || '|' || left(coalesce(stdout, ''), 2000)");
+		my ($ended, $output) = split /\|/, $answer, 2;
+		ok($ended eq $attack->{status} && $output =~ /(?:$attack->{pattern})/m, "rootless: $attack->{name}")
+			or diag $answer;
+	}
+	is(end('poor', 'TERM'), 0, 'the rootless executor drains');
+	gone_from_host('and leaves nothing');
+	$build = "$GoldenArch::Stack::ROOT/$GoldenArch::Stack::BUILD";
+	rmdir "$_/$parent" for @mounts;
+}
 
 # No runsc, or one that is not: exit 78 with one line.
 sub check
