@@ -3,6 +3,8 @@
 #ifndef INGEST_LAUNCHER_H
 #define INGEST_LAUNCHER_H
 
+#include "postgres.h"
+
 typedef struct GaHandlerProcess
 {
 	Oid database;

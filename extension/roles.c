@@ -182,6 +182,7 @@ arg_pg_role(FunctionCallInfo fcinfo)
 	return pstrdup(NameStr(*PG_GETARG_NAME(0)));
 }
 
+/* A PostgreSQL role has one mapping: this looks in every tenant, for system.admin alone. */
 static bool
 forget_mapping(const char *pg_role)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * RFC 3986 §5.2 without the parts a schema has no use for: nothing is normalised but dot segments,
+ * RFC 3986 section 5.2 without the parts a schema has no use for: nothing is normalised but dot segments,
  * and the fragment is cut off. Pure; every result is in the arena.
  */
 #include "uri.h"
@@ -76,7 +76,7 @@ split(const char *text)
 	return uri;
 }
 
-/* Removes dot segments in place (§5.2.4); returns the new length. */
+/* Removes dot segments in place (section 5.2.4); returns the new length. */
 static size_t
 remove_dots(char *path, size_t bytes)
 {
@@ -128,7 +128,7 @@ append(char **to, const char *before, Part part, const char *after)
 	*to += strlen(after);
 }
 
-/* §5.2.3: the reference's path behind the last slash of the base's. */
+/* section 5.2.3: the reference's path behind the last slash of the base's. */
 static size_t
 merge_paths(char *to, const Uri *base, const Uri *ref)
 {
