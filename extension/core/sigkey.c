@@ -379,8 +379,7 @@ judge_jwk_purpose(GaAlg alg, const GaJsonNode *jwk)
 		const GaJsonNode *op = ops->type == GA_JSON_ARRAY ? ops->child : NULL;
 
 		while (op != NULL &&
-		       (ga_json_string(op) == NULL || (strcmp(ga_json_string(op), "verify") != 0 &&
-		                                       strcmp(ga_json_string(op), "sign") != 0)))
+		       (ga_json_string(op) == NULL || strcmp(ga_json_string(op), "verify") != 0))
 			op = op->next;
 		if (op == NULL)
 			return "is not for verifying (key_ops)";

@@ -12,7 +12,7 @@ CREATE TABLE goldenarch.learning_governance (
 	shipped boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE goldenarch.learning_governance IS
-	'Learning limits a role: prompts that may go live in any 24 hours, the least time between two changes, whether a human approves each. A role without a row needs a human. Changes are audited.';
+	'Learning limits a role: prompts that may go live in any 24 hours, the least time between two changes, whether a human approves each. A role without a row needs a human. Changes are audited. Access: app.';
 
 CREATE TABLE goldenarch.learning_state (
 	tenant text COLLATE "C" NOT NULL,

@@ -102,6 +102,25 @@ SELECT has_function_privilege('rbac_monitor', 'goldenarch.health()', 'EXECUTE') 
        has_table_privilege('rbac_monitor', 'goldenarch.metrics', 'SELECT') AS metrics,
        has_function_privilege('rbac_monitor', 'goldenarch.add_jwt_key(text,text,text,text,text,boolean)', 'EXECUTE') AS keys,
        has_table_privilege('rbac_monitor', 'goldenarch.role_grants', 'SELECT') AS grants;
+-- Every view can be read by an application that holds the permission.
+CREATE FUNCTION public.unreadable() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+  view_name text;
+BEGIN
+  FOR view_name IN SELECT relname FROM pg_class WHERE relnamespace = 'goldenarch'::regnamespace AND relkind = 'v' ORDER BY 1 LOOP
+    BEGIN
+      EXECUTE format('SELECT count(*) FROM goldenarch.%I', view_name);
+    EXCEPTION WHEN OTHERS THEN
+      RETURN NEXT view_name || ': ' || SQLERRM;
+    END;
+  END LOOP;
+END $$;
+SELECT goldenarch.map_role('rbac_app', 'nina', '{admin}');
+SET ROLE rbac_app;
+SELECT public.unreadable();
+RESET ROLE;
+SELECT goldenarch.unmap_role('rbac_app');
+DROP FUNCTION public.unreadable();
 -- The executor's functions ask for no permission: only its access gives them, and gives nothing else.
 CREATE ROLE rbac_executor;
 SELECT goldenarch.grant_access('rbac_executor', 'executor');
