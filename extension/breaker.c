@@ -2,8 +2,8 @@
 /*
  * Circuit breakers, shared by every client of the database. The state (core/breaker) lives in
  * shared memory and changes at once: the transaction that fails is exactly the one that rolls back,
- * so a rollback takes nothing back. Settings are rows of goldenarch.breaker_settings; what SQL calls
- * read there is left in the entry for our own workers, which call without a transaction.
+ * so a rollback takes nothing back. Settings are rows of goldenarch.breaker_settings; what SQL
+ * calls read there is left in the entry for our own workers, which call without a transaction.
  *
  * One LWLock over the whole table, held for a scan of names and some arithmetic; nothing else is
  * acquired under it and nothing throws. An entry is never freed. Open circuits are written to

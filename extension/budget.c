@@ -426,7 +426,7 @@ lock_record(FunctionCallInfo fcinfo, const GaCall *call, int budget_argument, Ti
 	const char *floor = ga_tenant_floor(call->principal);
 	const char *ceiling = ga_tenant_ceiling(call->principal);
 	GaBudgetRecord record;
-	GaBudgetPath path;
+	GaBudgetPath path = {0};
 	bool found = true;
 
 	if (named)

@@ -3,7 +3,7 @@
  * What the files of the capability "budget" share. All of it runs inside ga_enter.
  *
  * Lock order, in every writer: the account rows in ascending id, then the budget rows in ascending
- * path, then the ledger's unique key. Whoever holds a request's account rows decides about it alone.
+ * path, then the ledger's unique key. Who holds a request's account rows decides about it alone.
  */
 #ifndef BUDGET_H
 #define BUDGET_H

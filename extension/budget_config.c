@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Budgets for operators: limits, prices, the explanation of a refusal, the proof against drift.
- * A changed limit binds whoever decides after it: requests hold the budget rows FOR SHARE until they
- * commit, so set_budget() waits for those that decided by the old one.
+ * A changed limit binds whoever decides after it: requests hold the budget rows FOR SHARE until
+ * they commit, so set_budget() waits for those that decided by the old one.
  */
 #include "budget.h"
 

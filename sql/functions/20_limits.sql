@@ -12,7 +12,8 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_rate_limit';
 COMMENT ON FUNCTION goldenarch.rate_limit(text, text, integer) IS
 'Takes cost units of the limit for key, if it has them: one decision. name null: the highest rate of the caller''s roles; key null: the caller''s subject; keys are counted apart for each tenant; cost 0 only asks. retry_after is zero when allowed and null when cost exceeds the burst. Immediate: a rollback gives nothing back. Call it in FROM: (f()).* takes once a column. Errors: 42704 unknown name, 22023, 53400 table full, 55000 without preload. Permission: none.';
 
-CREATE OR REPLACE FUNCTION goldenarch.require_rate(name text DEFAULT NULL, key text DEFAULT NULL, cost integer DEFAULT 1) RETURNS void
+CREATE OR REPLACE FUNCTION goldenarch.require_rate(name text DEFAULT NULL, key text DEFAULT NULL, cost integer DEFAULT 1)
+RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_require_rate';
 COMMENT ON FUNCTION goldenarch.require_rate(text, text, integer) IS
 'As rate_limit(), but raises ZG001 when the call is not allowed; DETAIL tells the wait. Permission: none.';
@@ -39,7 +40,8 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_breaker_success';
 COMMENT ON FUNCTION goldenarch.breaker_success(text, interval) IS
 'Reports a call that went well, and how long it took; returns the circuit''s state: closed, open or half_open. The outcome of a call that this session was admitted to before the circuit last changed moves nothing. Immediate. Permission: agent.view.';
 
-CREATE OR REPLACE FUNCTION goldenarch.breaker_failure(name text, error text DEFAULT NULL, took interval DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION goldenarch.breaker_failure(name text, error text DEFAULT NULL, took interval DEFAULT NULL)
+RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_breaker_failure';
 COMMENT ON FUNCTION goldenarch.breaker_failure(text, text, interval) IS
 'Reports a call that failed; returns the circuit''s state: closed, open or half_open. Call it outside the transaction that failed, or before its rollback: a rollback takes nothing back. error goes to the server log at DEBUG1. Permission: agent.view.';
@@ -54,14 +56,17 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_breaker_reset_all'
 COMMENT ON FUNCTION goldenarch.breaker_reset_all() IS
 'Closes every circuit of this database; returns how many were not closed. Immediate. Error: 55000 without preload. Permission: breaker.reset.';
 
-CREATE OR REPLACE FUNCTION goldenarch.breaker_list(OUT name text, OUT state text, OUT failure_count bigint, OUT success_count bigint,
-    OUT total_calls bigint, OUT total_failures bigint, OUT opened_at timestamptz, OUT retry_after interval) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION goldenarch.breaker_list(OUT name text, OUT state text,
+    OUT failure_count bigint, OUT success_count bigint, OUT total_calls bigint, OUT total_failures bigint,
+    OUT opened_at timestamptz, OUT retry_after interval)
+RETURNS SETOF record
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'ga_breaker_list';
 COMMENT ON FUNCTION goldenarch.breaker_list() IS
 'Rows of the view circuit_breakers. Error: 55000 without preload. Permission: none.';
 
 CREATE OR REPLACE VIEW goldenarch.circuit_breakers WITH (security_invoker = true, security_barrier = true) AS
-SELECT b.name, b.state, b.failure_count, b.success_count, b.total_calls, b.total_failures, b.opened_at, b.retry_after
+SELECT b.name, b.state, b.failure_count, b.success_count, b.total_calls, b.total_failures,
+    b.opened_at, b.retry_after
 FROM goldenarch.breaker_list() b;
 COMMENT ON VIEW goldenarch.circuit_breakers IS
 'Circuit breakers of this database: state closed, open or half_open; failure_count and success_count of the window (open: the failures that opened it; half_open: the probes that succeeded); totals since the server started; opened_at and retry_after while not closed. Who may read the view is a matter of grant_access().';

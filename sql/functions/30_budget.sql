@@ -48,13 +48,15 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_explain_budget';
 COMMENT ON FUNCTION goldenarch.explain_budget(text) IS
 'Why a request would be refused: {"budget", "available", "levels": [{"budget", "limit", "period", "timezone", "on_expiry", "period_start", "period_end", "settled", "held", "overrun", "available", "holders": [{"request_id", "budget", "tokens", "purpose", "model", "subject", "expires_at", "on_expiry"}]}]}, the levels from the root down, the first 50 holders by expiry. Errors: 22023, 42704. Permission: budget.view.';
 
-CREATE OR REPLACE FUNCTION goldenarch.budget_verify(OUT budget text, OUT ok boolean, OUT counter bigint, OUT ledger bigint, OUT detail text)
+CREATE OR REPLACE FUNCTION goldenarch.budget_verify(OUT budget text, OUT ok boolean, OUT counter bigint,
+    OUT ledger bigint, OUT detail text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_budget_verify';
 COMMENT ON FUNCTION goldenarch.budget_verify() IS
 'Sums the whole ledger again and compares it with the accounts that decisions are made from: a row a budget, counter and ledger in tokens held and used over all its periods; detail names what differs. Reads every row of budget_transactions. Permission: budget.view.';
 
-CREATE OR REPLACE FUNCTION goldenarch.set_model_price(model text, input_per_mtok numeric, output_per_mtok numeric) RETURNS void
+CREATE OR REPLACE FUNCTION goldenarch.set_model_price(model text, input_per_mtok numeric, output_per_mtok numeric)
+RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_set_model_price';
 COMMENT ON FUNCTION goldenarch.set_model_price(text, numeric, numeric) IS
 'Sets the price of a model, for a million tokens in and out, in the currency of your choice: 0 to 10^9. Audited. Error: 22023. Permission: budget.configure.';
