@@ -48,6 +48,16 @@ typedef struct Decision
 	TimestampTz at;
 } Decision;
 
+/* The levels of a path, their accounts locked. A batch decides many requests by one of these. */
+typedef struct Locked
+{
+	GaBudgetLevel levels[GA_BUDGET_DEPTH_MAX];
+	int n;
+	Datum ids;
+	GaBudgetSum sum; /* booked, but not yet moved */
+	TimestampTz now;
+} Locked;
+
 static void
 fill(const Decision *d, Datum *values)
 {
@@ -165,48 +175,66 @@ level_ids(const GaBudgetLevel *levels, int n)
 	return PointerGetDatum(construct_array(ids, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/* Levels with their accounts made and locked; 0 when something changed meanwhile: look again. */
-static int
-lock_levels(const GaBudgetPath *path, TimestampTz now, GaBudgetLevel *levels, Datum *ids)
+/* Levels with their accounts made and locked; false when something changed meanwhile. */
+static bool
+try_lock(const GaBudgetPath *path, Locked *l)
 {
-	int n = ga_budget_levels(path, now, levels);
 	bool missing = false;
 	int i;
 
-	if (n == 0 || strcmp(levels[n - 1].budget, path->path) != 0)
+	l->n = ga_budget_levels(path, l->now, l->levels);
+	if (l->n == 0 || strcmp(l->levels[l->n - 1].budget, path->path) != 0)
 	{
 		create_default(path);
-		n = ga_budget_levels(path, now, levels);
+		l->n = ga_budget_levels(path, l->now, l->levels);
 	}
-	for (i = 0; i < n; i++)
-		missing = missing || levels[i].account_id == 0;
+	for (i = 0; i < l->n; i++)
+		missing = missing || l->levels[i].account_id == 0;
 	if (missing)
 	{
-		ga_budget_open_accounts(path, now);
-		n = ga_budget_levels(path, now, levels);
+		ga_budget_open_accounts(path, l->now);
+		l->n = ga_budget_levels(path, l->now, l->levels);
 	}
-	if (n == 0 || strcmp(levels[n - 1].budget, path->path) != 0)
-		return 0;
-	for (i = 0; i < n; i++)
-		if (levels[i].account_id == 0)
-			return 0;
-	*ids = level_ids(levels, n);
-	ga_budget_lock(path->tenant, *ids);
-	(void) ga_budget_sweep(*ids, now);
-	return ga_budget_confirm_levels(path, now, n, levels) ? n : 0;
+	if (l->n == 0 || strcmp(l->levels[l->n - 1].budget, path->path) != 0)
+		return false;
+	for (i = 0; i < l->n; i++)
+		if (l->levels[i].account_id == 0)
+			return false;
+	l->ids = level_ids(l->levels, l->n);
+	ga_budget_lock(path->tenant, l->ids);
+	if (!ga_budget_confirm_levels(path, l->n, l->levels))
+		return false;
+	ga_budget_read_available(path->tenant, l->ids, l->now, l->n, l->levels);
+	return true;
 }
 
-static Decision
-book_approval(const Request *r, const GaBudgetLevel *levels, int n, Datum ids, int64 available,
-              TimestampTz now, bool *booked)
+static void
+lock_path(const GaBudgetPath *path, Locked *l)
+{
+	int attempt;
+
+	l->sum = (GaBudgetSum){0};
+	for (attempt = 0; attempt < ATTEMPTS; attempt++)
+	{
+		l->now = ga_now();
+		if (try_lock(path, l))
+			return;
+	}
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+	                errmsg("budget \"%s\" kept changing while it was decided", path->path),
+	                errhint("Try again.")));
+}
+
+static bool
+book_approval(const Request *r, const Locked *l, int64 available)
 {
 	bool charge = r->ttl_us == 0;
 	bool refund = true;
 	GaBudgetEntry entry;
 	int i;
 
-	for (i = 0; i < n; i++)
-		refund = refund && levels[i].refund;
+	for (i = 0; i < l->n; i++)
+		refund = refund && l->levels[i].refund;
 	entry = (GaBudgetEntry){.tenant = r->path.tenant,
 	                        .budget = r->path.path,
 	                        .request_id = r->id,
@@ -215,78 +243,103 @@ book_approval(const Request *r, const GaBudgetLevel *levels, int n, Datum ids, i
 	                        .amount = r->tokens,
 	                        .held = charge ? 0 : r->tokens,
 	                        .used = charge ? r->tokens : 0,
-	                        .account_ids = ids,
-	                        .at = now,
+	                        .account_ids = l->ids,
+	                        .at = l->now,
 	                        .fingerprint = r->fingerprint,
-	                        .available = available - r->tokens,
-	                        .expires_at = charge ? 0 : now + r->ttl_us,
+	                        .available = available,
+	                        .expires_at = charge ? 0 : l->now + r->ttl_us,
 	                        .on_expiry = charge ? NULL : (refund ? "refund" : "charge"),
 	                        .purpose = r->purpose,
 	                        .model = r->model,
 	                        .task_id = r->task_id};
-	*booked = ga_budget_book(&entry);
-	if (*booked)
+	return ga_budget_book(&entry);
+}
+
+/* Decide by the locked levels. False: the ledger has the id already; look again. */
+static bool
+decide_locked(const Request *r, Locked *l, Decision *decision)
+{
+	const GaBudgetLevel *least = &l->levels[0];
+	int i;
+
+	for (i = 1; i < l->n; i++)
+		if (l->levels[i].available < least->available)
+			least = &l->levels[i];
+	*decision = (Decision){
+	    .id = r->id, .state = GA_BUDGET_REFUSED, .available = least->available, .at = l->now};
+	if (least->available < r->tokens)
 	{
-		ForceSyncCommit();
-		ga_count(GA_COUNT_BUDGET_APPROVED);
+		decision->reason = psprintf("insufficient_budget: %s", least->budget);
+		return true;
 	}
-	return (Decision){.id = r->id,
-	                  .approved = true,
-	                  .state = charge ? GA_BUDGET_SETTLED : GA_BUDGET_HELD,
-	                  .reason = "approved",
-	                  .tokens = r->tokens,
-	                  .available = entry.available,
-	                  .at = now};
+	decision->available = least->available - r->tokens;
+	if (!book_approval(r, l, decision->available))
+		return false;
+	ForceSyncCommit();
+	ga_count(GA_COUNT_BUDGET_APPROVED);
+	for (i = 0; i < l->n; i++)
+		l->levels[i].available -= r->tokens;
+	if (r->ttl_us == 0)
+		l->sum.used += r->tokens;
+	else
+		l->sum.held += r->tokens;
+	decision->approved = true;
+	decision->state = r->ttl_us == 0 ? GA_BUDGET_SETTLED : GA_BUDGET_HELD;
+	decision->reason = "approved";
+	decision->tokens = r->tokens;
+	return true;
+}
+
+static bool
+find_replay(const Request *r, Decision *decision)
+{
+	GaBudgetRecord record;
+
+	if (!ga_budget_find(r->id, r->path.tenant, r->path.tenant, ga_now(), &record))
+		return false;
+	*decision = replay(r, &record);
+	return true;
 }
 
 /*
- * Look for the id, lock, look again (a twin may have been in flight), check every level, book. A
- * replay that is found at the first look takes no lock.
+ * A twin may have been in flight when the id was looked for. If it was approved, the ledger's key
+ * stops a second approval, and a refusal is given only after another look.
  */
+static Decision
+decide_under_lock(const Request *r, Locked *l)
+{
+	Decision decision;
+	Decision earlier;
+
+	if (decide_locked(r, l, &decision))
+	{
+		if (!decision.approved && find_replay(r, &earlier))
+			return earlier;
+		if (!decision.approved)
+			ga_count(GA_COUNT_BUDGET_REFUSED);
+		return decision;
+	}
+	if (find_replay(r, &earlier))
+		return earlier;
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+	                errmsg("request id \"%s\" changed while it was decided", r->id),
+	                errhint("Try again.")));
+}
+
+/* A replay that is found at the first look takes no lock. */
 static Decision
 decide(const Request *r)
 {
-	GaBudgetLevel levels[GA_BUDGET_DEPTH_MAX];
-	GaBudgetRecord record;
-	int attempt;
+	Decision decision;
+	Locked locked;
 
-	for (attempt = 0; attempt < ATTEMPTS; attempt++)
-	{
-		TimestampTz now = ga_now();
-		const GaBudgetLevel *least;
-		Decision decision;
-		Datum ids;
-		bool booked;
-		int n;
-		int i;
-
-		if (ga_budget_find(r->id, r->path.tenant, r->path.tenant, now, &record))
-			return replay(r, &record);
-		n = lock_levels(&r->path, now, levels, &ids);
-		if (n == 0)
-			continue;
-		if (ga_budget_find(r->id, r->path.tenant, r->path.tenant, now, &record))
-			return replay(r, &record);
-		least = &levels[0];
-		for (i = 1; i < n; i++)
-			if (levels[i].available < least->available)
-				least = &levels[i];
-		if (least->available < r->tokens)
-		{
-			ga_count(GA_COUNT_BUDGET_REFUSED);
-			return (Decision){.id = r->id,
-			                  .state = GA_BUDGET_REFUSED,
-			                  .reason = psprintf("insufficient_budget: %s", least->budget),
-			                  .available = least->available,
-			                  .at = now};
-		}
-		decision = book_approval(r, levels, n, ids, least->available, now, &booked);
-		if (booked)
-			return decision;
-	}
-	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-	                errmsg("budget \"%s\" kept changing while it was decided", r->path.path),
-	                errhint("Try again.")));
+	if (find_replay(r, &decision))
+		return decision;
+	lock_path(&r->path, &locked);
+	decision = decide_under_lock(r, &locked);
+	if (decision.approved && !decision.replayed)
+		ga_budget_move(r->path.tenant, locked.ids, &locked.sum, locked.now);
+	return decision;
 }
 
 static void
@@ -369,12 +422,35 @@ ga_require_tokens(PG_FUNCTION_ARGS)
 	return answer(fcinfo, &decision);
 }
 
+/* One request of a batch, in a call of its own: what it read is freed before the next. */
+static void
+add_decision(FunctionCallInfo fcinfo, const GaPrincipal *who, Request *request, Locked *locked,
+             MemoryContext scratch)
+{
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+	GaCall call;
+	Decision decision;
+	Datum values[8];
+	bool nulls[8] = {false};
+
+	ga_enter_as(&call, who);
+	request->fingerprint = fingerprint_of(request);
+	decision = decide_under_lock(request, locked);
+	ga_leave(&call);
+	fill(&decision, values);
+	ga_set_add(fcinfo, values, nulls);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(scratch);
+}
+
 GA_FUNCTION(ga_request_tokens_batch);
 Datum
 ga_request_tokens_batch(PG_FUNCTION_ARGS)
 {
 	GaCall call;
 	Request request = {0};
+	Locked locked;
+	MemoryContext scratch;
 	Datum *tokens;
 	bool *nulls;
 	char **ids;
@@ -400,19 +476,17 @@ ga_request_tokens_batch(PG_FUNCTION_ARGS)
 	check_visible(&call, &request.path);
 	ga_set_begin(fcinfo);
 	request.ttl_us = INT64CONST(15) * 60 * USECS_PER_SEC;
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "goldenarch batch", ALLOCSET_SMALL_SIZES);
+	if (nids > 0)
+		lock_path(&request.path, &locked);
 	for (i = 0; i < nids; i++)
 	{
-		Decision decision;
-		Datum values[8];
-		bool none[8] = {false};
-
 		request.id = ids[i];
 		request.tokens = DatumGetInt64(tokens[i]);
-		request.fingerprint = fingerprint_of(&request);
-		decision = decide(&request);
-		fill(&decision, values);
-		ga_set_add(fcinfo, values, none);
+		add_decision(fcinfo, call.principal, &request, &locked, scratch);
 	}
+	if (nids > 0)
+		ga_budget_move(request.path.tenant, locked.ids, &locked.sum, locked.now);
 	ga_leave(&call);
 	return (Datum) 0;
 }
@@ -459,6 +533,7 @@ entry_for(const GaBudgetRecord *record, const char *type, TimestampTz now)
 	                       .phase = 1,
 	                       .type = type,
 	                       .account_ids = record->account_ids,
+	                       .expires_at = record->expires_at,
 	                       .at = now};
 }
 
@@ -466,7 +541,11 @@ entry_for(const GaBudgetRecord *record, const char *type, TimestampTz now)
 static void
 book_once(const GaBudgetEntry *entry)
 {
-	if (!ga_budget_book(entry))
+	GaBudgetSum sum = {entry->held, entry->used, entry->overrun};
+
+	if (ga_budget_book(entry))
+		ga_budget_move(entry->tenant, entry->account_ids, &sum, entry->at);
+	else
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 		                errmsg("request id \"%s\" changed while it was decided", entry->request_id),
 		                errhint("Try again.")));

@@ -78,6 +78,14 @@ typedef struct GaBudgetEntry
 	const pg_uuid_t *task_id;
 } GaBudgetEntry;
 
+/* What ledger rows add to an account. */
+typedef struct GaBudgetSum
+{
+	int64 held;
+	int64 used;
+	int64 overrun;
+} GaBudgetSum;
+
 /* A budget that a request charges, and its account of the running period, locked. */
 typedef struct GaBudgetLevel
 {
@@ -104,8 +112,14 @@ extern bool ga_budget_find(const char *request_id, const char *floor, const char
 extern void ga_budget_lock(const char *tenant, Datum account_ids);
 /* The transaction has changed a budget: no PREPARE, and the mirror is woken at commit. */
 extern void ga_budget_mark_booked(void);
-/* False when the ledger already has this (request_id, phase): nothing was done. */
+/*
+ * Writes the ledger row, and opens or closes its hold; the accounts are moved apart. False when the
+ * ledger already has this (request_id, phase): nothing was done.
+ */
 extern bool ga_budget_book(const GaBudgetEntry *entry);
+/* Adds to each of the accounts, which are locked. */
+extern void ga_budget_move(const char *tenant, Datum account_ids, const GaBudgetSum *sum,
+                           TimestampTz now);
 /* Books what expired among holds that charge nothing but these locked accounts. */
 extern int64 ga_budget_sweep(Datum locked_ids, TimestampTz now);
 /* The least that is left at any of the accounts. */
@@ -115,10 +129,12 @@ extern int ga_budget_levels(const GaBudgetPath *path, TimestampTz now, GaBudgetL
 extern void ga_budget_open_accounts(const GaBudgetPath *path, TimestampTz now);
 /*
  * Share-locks the budgets of the path, so that limits hold until commit; false when they are not
- * those of `levels` any more. Fills in limits and what is available.
+ * those of `levels` any more. Fills in the limits.
  */
-extern bool ga_budget_confirm_levels(const GaBudgetPath *path, TimestampTz now, int nlevels,
-                                     GaBudgetLevel *levels);
+extern bool ga_budget_confirm_levels(const GaBudgetPath *path, int nlevels, GaBudgetLevel *levels);
+/* Books what expired at these locked accounts, and fills in what is available at each level. */
+extern void ga_budget_read_available(const char *tenant, Datum locked_ids, TimestampTz now,
+                                     int nlevels, GaBudgetLevel *levels);
 
 extern const char *ga_budget_state_name(GaBudgetState state);
 

@@ -149,18 +149,16 @@ ga_budget_book(const GaBudgetEntry *e)
 	    "request_id, phase, type, amount, held, used, overrun, late, account_ids, at, "
 	    "fingerprint, available, expires_at, on_expiry, purpose, model, task_id, subject) VALUES "
 	    "(pg_catalog.nextval('goldenarch.budget_transaction_id'::pg_catalog.regclass), $1, $2, $3, "
-	    "$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) "
+	    "$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, CASE WHEN $4 OPERATOR(pg_catalog.=) "
+	    "0::pg_catalog.int2 THEN $15 END, $16, $17, $18, $19, $20) "
 	    "ON CONFLICT (request_id, tenant, phase) DO NOTHING RETURNING tenant, request_id), "
 	    "opened AS (INSERT INTO goldenarch.budget_holds (tenant, request_id, budget, tokens, "
 	    "expires_at, on_expiry, account_ids) SELECT e.tenant, e.request_id, $2, $6, $15, $16, $11 "
 	    "FROM entry e WHERE $5 OPERATOR(pg_catalog.=) 'reserve'), "
-	    "closed AS (DELETE FROM goldenarch.budget_holds h USING entry e WHERE h.tenant "
-	    "OPERATOR(pg_catalog.=) e.tenant AND h.request_id OPERATOR(pg_catalog.=) e.request_id "
-	    "AND $4 OPERATOR(pg_catalog.=) 1::pg_catalog.int2) "
-	    "UPDATE goldenarch.budget_accounts a SET held = a.held OPERATOR(pg_catalog.+) $7, "
-	    "used = a.used OPERATOR(pg_catalog.+) $8, overrun = a.overrun OPERATOR(pg_catalog.+) $9, "
-	    "updated_at = $12 FROM entry e WHERE a.tenant OPERATOR(pg_catalog.=) e.tenant "
-	    "AND a.id OPERATOR(pg_catalog.=) ANY ($11)",
+	    "closed AS (DELETE FROM goldenarch.budget_holds h USING entry e WHERE h.expires_at "
+	    "OPERATOR(pg_catalog.=) $15 AND h.request_id OPERATOR(pg_catalog.=) e.request_id AND "
+	    "h.tenant OPERATOR(pg_catalog.=) e.tenant AND $4 OPERATOR(pg_catalog.=) "
+	    "1::pg_catalog.int2) SELECT 1 FROM entry",
 	    TEXTOID, TEXTOID, TEXTOID, INT2OID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID,
 	    INT8ARRAYOID, TIMESTAMPTZOID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID,
 	    UUIDOID, TEXTOID);
@@ -178,6 +176,20 @@ ga_budget_book(const GaBudgetEntry *e)
 	                ga_text(e->purpose), ga_text(e->model), ga_uuid(e->task_id),
 	                ga_text(ga_principal()->subject));
 	return rows.count > 0;
+}
+
+void
+ga_budget_move(const char *tenant, Datum account_ids, const GaBudgetSum *sum, TimestampTz now)
+{
+	static GaStmt move = GA_STMT(
+	    "UPDATE goldenarch.budget_accounts a SET held = a.held OPERATOR(pg_catalog.+) $3, "
+	    "used = a.used OPERATOR(pg_catalog.+) $4, overrun = a.overrun OPERATOR(pg_catalog.+) $5, "
+	    "updated_at = $6 WHERE a.tenant OPERATOR(pg_catalog.=) $1 AND a.id "
+	    "OPERATOR(pg_catalog.=) ANY ($2)",
+	    TEXTOID, INT8ARRAYOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID);
+
+	(void) ga_query(&move, ga_text(tenant), ga_datum(account_ids, false), ga_int8(sum->held),
+	                ga_int8(sum->used), ga_int8(sum->overrun), ga_timestamp(now));
 }
 
 int64
@@ -261,8 +273,7 @@ ga_budget_open_accounts(const GaBudgetPath *path, TimestampTz now)
 }
 
 bool
-ga_budget_confirm_levels(const GaBudgetPath *path, TimestampTz now, int nlevels,
-                         GaBudgetLevel *levels)
+ga_budget_confirm_levels(const GaBudgetPath *path, int nlevels, GaBudgetLevel *levels)
 {
 	static GaStmt confirm =
 	    GA_STMT("SELECT b.budget::pg_catalog.text, b.token_limit::pg_catalog.int8, "
@@ -270,14 +281,6 @@ ga_budget_confirm_levels(const GaBudgetPath *path, TimestampTz now, int nlevels,
 	            "(b.on_expiry OPERATOR(pg_catalog.=) 'refund')::pg_catalog.bool "
 	            "FROM goldenarch.budgets b " PATH_BUDGETS "ORDER BY b.budget FOR SHARE OF b",
 	            TEXTOID, TEXTARRAYOID);
-	static GaStmt spent = GA_STMT(
-	    "SELECT (a.used OPERATOR(pg_catalog.+) a.held OPERATOR(pg_catalog.-) COALESCE((SELECT "
-	    "pg_catalog.sum(h.tokens) FROM goldenarch.budget_holds h WHERE h.tenant "
-	    "OPERATOR(pg_catalog.=) $1 AND h.expires_at OPERATOR(pg_catalog.<=) $3 AND h.on_expiry "
-	    "OPERATOR(pg_catalog.=) 'refund' AND a.id OPERATOR(pg_catalog.=) ANY (h.account_ids)), "
-	    "0))::pg_catalog.int8 FROM goldenarch.budget_accounts a "
-	    "WHERE a.tenant OPERATOR(pg_catalog.=) $1 AND a.id OPERATOR(pg_catalog.=) $2",
-	    TEXTOID, INT8OID, TIMESTAMPTZOID);
 	GaRows rows =
 	    ga_query(&confirm, ga_text(path->tenant), ga_text_array(path->levels, path->nlevels));
 	int i;
@@ -296,11 +299,46 @@ ga_budget_confirm_levels(const GaBudgetPath *path, TimestampTz now, int nlevels,
 		levels[i].limit = ga_row_int8(&rows, i, 2);
 		levels[i].refund = ga_row_bool(&rows, i, 5);
 	}
-	for (i = 0; i < nlevels; i++)
-	{
-		rows = ga_query(&spent, ga_text(path->tenant), ga_int8(levels[i].account_id),
-		                ga_timestamp(now));
-		levels[i].available = levels[i].limit - ga_row_int8(&rows, 0, 1);
-	}
 	return true;
+}
+
+/* Fills in what is available at each level; true when holds past their ttl wait to be booked. */
+static bool
+read_available(const char *tenant, Datum ids, TimestampTz now, int nlevels, GaBudgetLevel *levels)
+{
+	static GaStmt spent = GA_STMT(
+	    "SELECT a.id::pg_catalog.int8, (a.used OPERATOR(pg_catalog.+) a.held "
+	    "OPERATOR(pg_catalog.-) x.refunded)::pg_catalog.int8, x.due::pg_catalog.int8 "
+	    "FROM goldenarch.budget_accounts a CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS due, "
+	    "COALESCE(pg_catalog.sum(h.tokens) FILTER (WHERE h.on_expiry OPERATOR(pg_catalog.=) "
+	    "'refund'), 0) AS refunded FROM goldenarch.budget_holds h WHERE h.tenant "
+	    "OPERATOR(pg_catalog.=) $1 AND h.expires_at OPERATOR(pg_catalog.<=) $3 AND a.id "
+	    "OPERATOR(pg_catalog.=) ANY (h.account_ids)) x WHERE a.tenant OPERATOR(pg_catalog.=) $1 "
+	    "AND a.id OPERATOR(pg_catalog.=) ANY ($2)",
+	    TEXTOID, INT8ARRAYOID, TIMESTAMPTZOID);
+	GaRows rows = ga_query(&spent, ga_text(tenant), ga_datum(ids, false), ga_timestamp(now));
+	bool due = false;
+	uint64 row;
+	int i;
+
+	if (rows.count != (uint64) nlevels)
+		elog(ERROR, "%d budget levels have " UINT64_FORMAT " accounts", nlevels, rows.count);
+	for (row = 0; row < rows.count; row++)
+	{
+		for (i = 0; i < nlevels; i++)
+			if (levels[i].account_id == ga_row_int8(&rows, row, 1))
+				levels[i].available = levels[i].limit - ga_row_int8(&rows, row, 2);
+		due = due || ga_row_int8(&rows, row, 3) > 0;
+	}
+	return due;
+}
+
+void
+ga_budget_read_available(const char *tenant, Datum locked_ids, TimestampTz now, int nlevels,
+                         GaBudgetLevel *levels)
+{
+	if (!read_available(tenant, locked_ids, now, nlevels, levels))
+		return;
+	(void) ga_budget_sweep(locked_ids, now);
+	(void) read_available(tenant, locked_ids, now, nlevels, levels);
 }
