@@ -11,9 +11,11 @@
  */
 #include "goldenarch/breaker.h"
 
+#include "catalog/pg_authid.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lwlock.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 
 #include "core/breaker.h"
@@ -591,7 +593,9 @@ ga_breaker_list(PG_FUNCTION_ARGS)
 	int count;
 	int i;
 
-	ga_enter(&call, NULL);
+	if (!is_member_of_role(GetUserId(), ROLE_PG_MONITOR))
+		ga_require_permission(ga_principal(), PERMISSION_USE);
+	ga_enter_as(&call, &ga_system_principal);
 	ga_require_preload(WHAT);
 	entries = copy_entries(&count);
 	rows = ga_query(&names);

@@ -141,11 +141,12 @@ GA_FUNCTION(ga_model_cost);
 Datum
 ga_model_cost(PG_FUNCTION_ARGS)
 {
+	/* OPERATOR() knows no precedence: each product stands in brackets. */
 	static GaStmt cost =
-	    GA_READ("SELECT pg_catalog.trim_scale((p.input_per_mtok OPERATOR(pg_catalog.*) "
-	            "$2::pg_catalog.numeric "
-	            "OPERATOR(pg_catalog.+) p.output_per_mtok OPERATOR(pg_catalog.*) "
-	            "$3::pg_catalog.numeric) OPERATOR(pg_catalog.*) 0.000001)::pg_catalog.numeric "
+	    GA_READ("SELECT pg_catalog.trim_scale(((p.input_per_mtok OPERATOR(pg_catalog.*) "
+	            "$2::pg_catalog.numeric) OPERATOR(pg_catalog.+) (p.output_per_mtok "
+	            "OPERATOR(pg_catalog.*) $3::pg_catalog.numeric)) OPERATOR(pg_catalog.*) "
+	            "0.000001)::pg_catalog.numeric "
 	            "FROM goldenarch.model_prices p WHERE p.model OPERATOR(pg_catalog.=) $1",
 	            TEXTOID, INT8OID, INT8OID);
 	GaCall call;

@@ -62,11 +62,13 @@ CREATE OR REPLACE FUNCTION goldenarch.breaker_list(OUT name text, OUT state text
 RETURNS SETOF record
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'ga_breaker_list';
 COMMENT ON FUNCTION goldenarch.breaker_list() IS
-'Rows of the view circuit_breakers. Error: 55000 without preload. Permission: none.';
+'Rows of the view circuit_breakers. Error: 55000 without preload. For members of pg_monitor, or with the permission. Permission: agent.view.';
+GRANT EXECUTE ON FUNCTION goldenarch.breaker_list() TO pg_monitor;
 
 CREATE OR REPLACE VIEW goldenarch.circuit_breakers WITH (security_invoker = true, security_barrier = true) AS
 SELECT b.name, b.state, b.failure_count, b.success_count, b.total_calls, b.total_failures,
     b.opened_at, b.retry_after
 FROM goldenarch.breaker_list() b;
 COMMENT ON VIEW goldenarch.circuit_breakers IS
-'Circuit breakers of this database: state closed, open or half_open; failure_count and success_count of the window (open: the failures that opened it; half_open: the probes that succeeded); totals since the server started; opened_at and retry_after while not closed. Who may read the view is a matter of grant_access().';
+'Circuit breakers of this database: state closed, open or half_open; failure_count and success_count of the window (open: the failures that opened it; half_open: the probes that succeeded); totals since the server started; opened_at and retry_after while not closed. For members of pg_monitor, or with agent.view.';
+GRANT SELECT ON goldenarch.circuit_breakers TO pg_monitor;

@@ -67,6 +67,13 @@ SELECT goldenarch.breaker_reset('llm');
 SELECT goldenarch.breaker_reset_all();
 SELECT goldenarch.set_breaker('mine');
 RESET ROLE;
+CREATE ROLE breaker_nobody;
+SELECT goldenarch.grant_access('breaker_nobody', 'app');
+SET ROLE breaker_nobody;
+SELECT count(*) FROM goldenarch.circuit_breakers;
+SET ROLE pg_monitor;
+SELECT count(*) > 0 AS seen FROM goldenarch.circuit_breakers;
+RESET ROLE;
 
 -- Bad arguments.
 SELECT goldenarch.breaker_allow(NULL);

@@ -158,6 +158,7 @@ SELECT bool_and(ok) FROM goldenarch.budget_verify();
 -- Prices.
 SELECT goldenarch.set_model_price('m-large', 2.5, 10);
 SELECT goldenarch.model_cost('m-large', 1000, 200), goldenarch.model_cost('m-large', 0, 1);
+SELECT goldenarch.model_cost('m-large', 1000000, 1000000) AS both_prices;
 SELECT action, resource_id, outcome FROM goldenarch.audit_log WHERE resource_type IN ('budget', 'model') ORDER BY id;
 
 -- Retention forgets a request only when every period it charged ended that long ago; the sums stay right.
