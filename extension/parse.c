@@ -95,6 +95,14 @@ ga_parse_reject(const char *pointer, const char *code, const char *message)
 	pg_unreachable();
 }
 
+/* Which kinds of value the schema could accept: "[1]" in the prose is no answer to an object. */
+static unsigned
+wanted_kinds(const GaSchema *schema)
+{
+	return (ga_schema_accepts_type(schema, true) ? GA_REPLY_OBJECT : 0) |
+	       (ga_schema_accepts_type(schema, false) ? GA_REPLY_ARRAY : 0);
+}
+
 GaParsed
 ga_parse(const char *schema_name, const char *raw, Size bytes)
 {
@@ -103,7 +111,7 @@ ga_parse(const char *schema_name, const char *raw, Size bytes)
 	GaSchemaErrors errors;
 	GaReply reply;
 
-	ga_reply_repair(&reply, raw, bytes, false);
+	ga_reply_repair(&reply, raw, bytes, wanted_kinds(schema));
 	parsed.edits = list_edits(&reply);
 	parsed.repaired = reply.value != NULL && reply.edits != NULL;
 	if (reply.value == NULL)
@@ -144,7 +152,8 @@ ga_extract_json(PG_FUNCTION_ARGS)
 	text *raw = raw_argument(fcinfo, 0);
 	GaReply reply;
 
-	ga_reply_repair(&reply, VARDATA_ANY(raw), VARSIZE_ANY_EXHDR(raw), true);
+	ga_reply_repair(&reply, VARDATA_ANY(raw), VARSIZE_ANY_EXHDR(raw),
+	                GA_REPLY_OBJECT | GA_REPLY_ARRAY | GA_REPLY_FIRST);
 	if (reply.value == NULL)
 		raise_rejected(fault_reasons(&reply.fault));
 	PG_RETURN_JSONB_P(reply.value);

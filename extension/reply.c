@@ -233,47 +233,70 @@ next_value(Attempt *a, const char *raw, Size *at, Size end, Size *base)
 	return false;
 }
 
+/* Why there is nothing to take. */
 static void
-search(GaReply *reply, const char *raw, Size start, Size end, bool first, const GaJsonFault *whole)
+refuse_all(GaReply *reply, const char *raw, Size start, const GaJsonFault *whole)
+{
+	if (raw[start] == '{' || raw[start] == '[' || raw[start] == '"')
+	{
+		reply->fault = *whole;
+		reply->fault.offset += start;
+	}
+	else
+		refuse(reply, "no_json", "the reply holds no JSON object or array", start);
+}
+
+static void
+search(GaReply *reply, const char *raw, Size start, Size end, unsigned wanted,
+       const GaJsonFault *whole)
 {
 	Attempt found = {0};
-	Attempt other = {0};
+	Attempt spare = {0}; /* of a kind that is not wanted: taken where nothing else is */
+	Attempt a = {0};
 	Size at = start;
 	Size base;
-	Size other_base;
+	Size found_base = 0;
+	Size spare_base = 0;
 
-	if (!next_value(&found, raw, &at, end, &base))
+	while ((found.root == NULL || !(wanted & GA_REPLY_FIRST)) &&
+	       next_value(&a, raw, &at, end, &base))
 	{
-		if (found.fault.code != NULL)
+		bool fits =
+		    (wanted & (a.root->type == GA_JSON_OBJECT ? GA_REPLY_OBJECT : GA_REPLY_ARRAY)) != 0;
+
+		if (fits && found.root != NULL)
 		{
-			reply->fault = found.fault;
-			reply->fault.offset += base;
+			refuse(reply, "ambiguous", "the reply holds more than one JSON value", base);
+			return;
 		}
-		else if (raw[start] == '{' || raw[start] == '[' || raw[start] == '"')
+		if (fits)
 		{
-			reply->fault = *whole;
-			reply->fault.offset += start;
+			found = a;
+			found_base = base;
+			a = (Attempt){0};
 		}
-		else
-			refuse(reply, "no_json", "the reply holds no JSON object or array", start);
-		return;
+		else if (spare.root == NULL)
+		{
+			spare = a;
+			spare_base = base;
+			a = (Attempt){0};
+		}
 	}
-	if (!first && next_value(&other, raw, &at, end, &other_base))
+	if (a.fault.code != NULL)
 	{
-		refuse(reply, "ambiguous", "the reply holds more than one JSON value", other_base);
-		return;
+		reply->fault = a.fault;
+		reply->fault.offset += base;
 	}
-	if (!first && other.fault.code != NULL)
-	{
-		reply->fault = other.fault;
-		reply->fault.offset += other_base;
-		return;
-	}
-	use_value(reply, &found, raw, base, start, end);
+	else if (found.root != NULL)
+		use_value(reply, &found, raw, found_base, start, end);
+	else if (spare.root != NULL)
+		use_value(reply, &spare, raw, spare_base, start, end);
+	else
+		refuse_all(reply, raw, start, whole);
 }
 
 void
-ga_reply_repair(GaReply *reply, const char *raw, Size bytes, bool first)
+ga_reply_repair(GaReply *reply, const char *raw, Size bytes, unsigned wanted)
 {
 	Size start = 0;
 	Size end = bytes;
@@ -313,7 +336,7 @@ ga_reply_repair(GaReply *reply, const char *raw, Size bytes, bool first)
 	    attempt(&a, raw + inside, inside_end - inside, LENIENT))
 		use_value(reply, &a, raw, inside, start, end);
 	else
-		search(reply, raw, start, end, first, &whole);
+		search(reply, raw, start, end, wanted, &whole);
 }
 
 Size

@@ -25,10 +25,13 @@ extern void ga_reply_strict(GaReply *reply, const char *text, Size bytes);
 
 /*
  * As strict, but a byte order mark, one code fence, prose around, comments and trailing commas are
- * left out, each noted as an edit. Brackets are never closed, quotes never guessed. first: of
- * several values take the first; else several are refused, since which one counts is a guess.
+ * left out, each noted as an edit. Brackets are never closed, quotes never guessed. Several values
+ * of a wanted kind are refused, since which one counts is a guess, unless the first is asked for.
  */
-extern void ga_reply_repair(GaReply *reply, const char *raw, Size bytes, bool first);
+#define GA_REPLY_OBJECT 1u
+#define GA_REPLY_ARRAY 2u
+#define GA_REPLY_FIRST 4u
+extern void ga_reply_repair(GaReply *reply, const char *raw, Size bytes, unsigned wanted);
 
 /* Offset in the reply of the value at an RFC 6901 pointer, or of the nearest value around it. */
 extern Size ga_reply_offset(const GaReply *reply, const char *pointer);

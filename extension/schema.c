@@ -10,12 +10,12 @@
  */
 #include "schema.h"
 
-#include "catalog/namespace.h"
+#include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/memutils.h"
 
 #include "goldenarch/audit.h"
@@ -262,11 +262,21 @@ ga_register_schema(PG_FUNCTION_ARGS)
 	if (version == 0)
 	{
 		version = insert_version(name, schema, pins);
-		CacheInvalidateRelcacheByRelid(
-		    get_relname_relid("schemas", get_namespace_oid("goldenarch", false)));
 		ga_audit("schema.register", "schema", name,
 		         ga_json_pairs("version", psprintf("%d", version), NULL));
 	}
 	ga_leave(&call);
 	PG_RETURN_INT32(version);
+}
+
+/* AFTER STATEMENT trigger of the table of schemas. */
+GA_FUNCTION(ga_schemas_changed);
+Datum
+ga_schemas_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+		                errmsg("schemas_changed must be called as a trigger")));
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	return PointerGetDatum(NULL);
 }

@@ -47,6 +47,9 @@ extern GaSchema *ga_schema_compile(MemoryContext context, const Jsonb *schema, c
                                    GaSchemaLoader loader, void *loader_context,
                                    GaSchemaFault *fault);
 
+/* Whether an object (or array) may be valid, as far as the root's "type" tells. */
+extern bool ga_schema_accepts_type(const GaSchema *schema, bool object);
+
 /* What cannot be decided within the limits is invalid. */
 extern bool ga_schema_valid(const GaSchema *schema, const Jsonb *instance);
 extern GaSchemaErrors ga_schema_errors(const GaSchema *schema, const Jsonb *instance);

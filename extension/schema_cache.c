@@ -4,8 +4,8 @@
  *
  * A program is keyed by what it was compiled from: the id of a registered version, which never
  * changes its content, or the bytes of a schema given as a value, compared whole. Only the map from
- * name to current version can go stale; register_schema() sends a relcache invalidation of the
- * table, which reaches every backend with the commit and this one at the end of the command, and
+ * name to current version can go stale; a trigger of the table sends its relcache invalidation,
+ * which reaches every backend with the commit and this one at the end of the command, and
  * then map and registered programs are dropped.
  */
 #include "schema_cache.h"

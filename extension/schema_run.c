@@ -510,3 +510,16 @@ ga_schema_errors(const GaSchema *schema, const Jsonb *instance)
 	}
 	return errors;
 }
+
+bool
+ga_schema_accepts_type(const GaSchema *schema, bool object)
+{
+	const Block *root = &schema->blocks[schema->root];
+
+	for (uint32 i = root->first; i < root->first + root->count; i++)
+	{
+		if (schema->code[i].op == OP_TYPE)
+			return (schema->code[i].a & TYPE_BIT(object ? VALUE_OBJECT : VALUE_ARRAY)) != 0;
+	}
+	return true;
+}

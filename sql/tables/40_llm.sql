@@ -19,6 +19,9 @@ COMMENT ON TABLE goldenarch.schemas IS
 'JSON schemas by name and version; the highest version of a name is current. pins: the version (id) that each reference found when this one was registered. Written by register_schema().';
 CREATE TRIGGER seed_restore BEFORE INSERT ON goldenarch.schemas
     FOR EACH STATEMENT EXECUTE FUNCTION goldenarch.seed_restore();
+CREATE TRIGGER schemas_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON goldenarch.schemas
+    FOR EACH STATEMENT EXECUTE FUNCTION goldenarch.schemas_changed();
+ALTER TABLE goldenarch.schemas ENABLE ALWAYS TRIGGER schemas_changed;
 
 INSERT INTO goldenarch.schemas (id, name, version, schema, registered_by, shipped) VALUES
     (pg_catalog.nextval('goldenarch.schemas_id_seq'), 'synthesis', 1, '{

@@ -44,6 +44,8 @@ SELECT ok, value, errors, repaired, edits FROM (VALUES
     (12, 'I will not answer.'),
     (13, '{"decision": "approve", "why": [,]}'),
     (14, '{"decision": "approve" "why": []}'),
+    (16, 'As [1] and [2, 3] say: {"decision": "reject"} [4]'),
+    (17, 'The list: [{"decision": "approve"}] as you asked'),
     (15, E'```json\n{"decision": "reject"}\n```\n```json\n{"decision": "approve"}\n```')) AS t (n, raw),
     goldenarch.try_parse_llm('decision', raw) ORDER BY n;
 SELECT goldenarch.parse_llm('decision', E'```\n{"decision": "reject"}\n```');
