@@ -79,7 +79,6 @@ read_arguments(FunctionCallInfo fcinfo, char **pg_role, char **access)
 	if (strcmp(*access, "app") != 0 && strcmp(*access, "executor") != 0 &&
 	    strcmp(*access, "monitor") != 0)
 		ga_bad_argument("access", "One of app, executor, monitor.");
-	(void) get_role_oid(*pg_role, false);
 }
 
 GA_FUNCTION(ga_grant_access);
@@ -95,11 +94,31 @@ ga_grant_access(PG_FUNCTION_ARGS)
 
 	ga_enter_global(&call, "system.admin");
 	read_arguments(fcinfo, &pg_role, &access);
+	(void) get_role_oid(pg_role, false);
 	apply(pg_role, access);
 	if (ga_query(&remember, ga_text(pg_role), ga_text(access)).count > 0)
 		(void) ga_audit("grant_access", "pg_role", pg_role, ga_json_pairs("access", access, NULL));
 	ga_leave(&call);
 	PG_RETURN_VOID();
+}
+
+/* What another access of the same role needs stays. */
+static void
+take_back(const char *pg_role, const char *access)
+{
+	static GaStmt others = GA_STMT("SELECT a.access::pg_catalog.text FROM goldenarch.access_grants "
+	                               "a WHERE a.pg_role OPERATOR(pg_catalog.=) $1",
+	                               TEXTOID);
+	GaRows rows = ga_query(&others, ga_text(pg_role));
+	uint64 row;
+
+	run_all(ga_query(&functions_of, ga_text(access)), "REVOKE", "FROM", pg_role);
+	run_all(ga_query(&relations_of, ga_text(access)), "REVOKE", "FROM", pg_role);
+	if (rows.count == 0)
+		ga_execute(
+		    psprintf("REVOKE USAGE ON SCHEMA goldenarch FROM %s", quote_identifier(pg_role)));
+	for (row = 0; row < rows.count; row++)
+		apply(pg_role, ga_row_text(&rows, row, 1));
 }
 
 GA_FUNCTION(ga_revoke_access);
@@ -110,30 +129,21 @@ ga_revoke_access(PG_FUNCTION_ARGS)
 	    "DELETE FROM goldenarch.access_grants a WHERE a.pg_role OPERATOR(pg_catalog.=) $1 AND "
 	    "a.access OPERATOR(pg_catalog.=) $2",
 	    TEXTOID, TEXTOID);
-	static GaStmt others = GA_STMT("SELECT a.access::pg_catalog.text FROM goldenarch.access_grants "
-	                               "a WHERE a.pg_role OPERATOR(pg_catalog.=) $1",
-	                               TEXTOID);
 	GaCall call;
-	GaRows rows;
 	char *pg_role;
 	char *access;
-	uint64 row;
 
 	ga_enter_global(&call, "system.admin");
 	read_arguments(fcinfo, &pg_role, &access);
 	if (ga_query(&forget, ga_text(pg_role), ga_text(access)).count > 0)
 	{
-		run_all(ga_query(&functions_of, ga_text(access)), "REVOKE", "FROM", pg_role);
-		run_all(ga_query(&relations_of, ga_text(access)), "REVOKE", "FROM", pg_role);
-		/* what another access of the same role needs stays */
-		rows = ga_query(&others, ga_text(pg_role));
-		for (row = 0; row < rows.count; row++)
-			apply(pg_role, ga_row_text(&rows, row, 1));
-		if (rows.count == 0)
-			ga_execute(
-			    psprintf("REVOKE USAGE ON SCHEMA goldenarch FROM %s", quote_identifier(pg_role)));
+		/* a role that is gone left nothing to revoke but the row */
+		if (OidIsValid(get_role_oid(pg_role, true)))
+			take_back(pg_role, access);
 		(void) ga_audit("revoke_access", "pg_role", pg_role, ga_json_pairs("access", access, NULL));
 	}
+	else
+		(void) get_role_oid(pg_role, false);
 	ga_leave(&call);
 	PG_RETURN_VOID();
 }

@@ -15,6 +15,7 @@
 #include "goldenarch/version.h"
 #include "bridge_state.h"
 #include "ground.h"
+#include "rbac.h"
 #include "sandbox_lease.h"
 
 static const char *const status_names[] = {"ok", "degraded", "down", "off"};
@@ -56,6 +57,7 @@ static const GaHealthComponent components[] = {
     {"extension", check_extension},     {"audit", check_audit},
     {"maintenance", check_maintenance}, {"nats", ga_bridge_check_nats},
     {"redis", ga_bridge_check_redis},   {"executor", ga_sandbox_health},
+    {"identity", ga_identity_health},
 };
 
 GA_FUNCTION(ga_sql_health);

@@ -3,6 +3,7 @@
 #ifndef RBAC_H
 #define RBAC_H
 
+#include "goldenarch/health.h"
 #include "goldenarch/principal.h"
 
 /* Hears of what changed; registers the invalidation callbacks, once. */
@@ -18,5 +19,8 @@ extern void ga_principal_end_transaction(void);
 extern bool ga_push_latest_snapshot(void);
 /* The principal of the PostgreSQL role, whatever token is shown. */
 extern const GaPrincipal *ga_role_principal(void);
+
+/* health(): roles that are mapped and gone. Inside ga_enter. */
+extern GaHealth ga_identity_health(void);
 
 #endif

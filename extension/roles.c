@@ -14,8 +14,10 @@
 #include "gcra.h"
 #include "goldenarch/audit.h"
 #include "goldenarch/error.h"
+#include "goldenarch/health.h"
 #include "goldenarch/jsonbuild.h"
 #include "limits.h"
+#include "rbac.h"
 
 /* 42704 unless each is a role. Inside ga_enter. */
 static void
@@ -242,6 +244,25 @@ ga_unmap_role(PG_FUNCTION_ARGS)
 		(void) ga_audit("unmap_role", "pg_role", pg_role, NULL);
 	ga_leave(&call);
 	PG_RETURN_BOOL(found);
+}
+
+/* health(): what names a PostgreSQL role that is gone, as after a restore elsewhere. */
+GaHealth
+ga_identity_health(void)
+{
+	static GaStmt dead = GA_READ(
+	    "SELECT COALESCE(pg_catalog.string_agg(DISTINCT n.pg_role, ', ' ORDER BY n.pg_role), '') "
+	    "FROM (SELECT m.pg_role::pg_catalog.text FROM goldenarch.role_mappings m UNION ALL "
+	    "SELECT a.pg_role::pg_catalog.text FROM goldenarch.access_grants a) n "
+	    "WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r WHERE r.rolname::pg_catalog.text "
+	    "OPERATOR(pg_catalog.=) n.pg_role)");
+	GaRows rows = ga_query(&dead);
+	char *names = ga_row_text(&rows, 0, 1);
+
+	if (names[0] == '\0')
+		return (GaHealth){GA_HEALTH_OK, "every mapped role exists"};
+	return (GaHealth){GA_HEALTH_DEGRADED,
+	                  psprintf("roles that do not exist are mapped or have access: %s", names)};
 }
 
 GA_FUNCTION(ga_sql_has_permission);

@@ -105,7 +105,7 @@ COMMENT ON FUNCTION goldenarch.unmap_role(name) IS
 CREATE OR REPLACE FUNCTION goldenarch.grant_access(pg_role name, access text) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_grant_access';
 COMMENT ON FUNCTION goldenarch.grant_access(name, text) IS
-'Object privileges for a PostgreSQL role: app (functions and views; each function still asks for its permission), executor (what goldenarch-executor calls), monitor (operations views). Permission: system.admin.';
+'Object privileges for a PostgreSQL role: app (functions and views; each function still asks for its permission), executor (what goldenarch-executor calls), monitor (operations views). Call revoke_access() before DROP ROLE: DROP OWNED does not reach what the extension''s owner granted. Permission: system.admin.';
 
 CREATE OR REPLACE FUNCTION goldenarch.revoke_access(pg_role name, access text) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_revoke_access';

@@ -176,3 +176,15 @@ SELECT goldenarch.revoke_access('rbac_tenant_admin', 'app'), goldenarch.revoke_a
 DROP ROLE rbac_app;
 DROP ROLE rbac_tenant_admin;
 DROP ROLE rbac_monitor;
+-- A mapping outlives its role, names nobody then, and health() says so.
+SELECT goldenarch.unmap_role('rbac_tenant_admin');
+CREATE ROLE rbac_gone;
+SELECT goldenarch.map_role('rbac_gone', 'ghost', '{}');
+DROP ROLE rbac_gone;
+INSERT INTO goldenarch.access_grants VALUES ('rbac_gone', 'monitor');  -- as a restore elsewhere leaves it
+SELECT component, status, detail FROM goldenarch.health() WHERE component = 'identity';
+SELECT goldenarch.unmap_role('rbac_gone');
+SELECT goldenarch.repair_grants();
+SELECT goldenarch.revoke_access('rbac_gone', 'monitor');
+SELECT goldenarch.revoke_access('rbac_gone', 'monitor');
+SELECT component, status, detail FROM goldenarch.health() WHERE component = 'identity';
