@@ -25,7 +25,10 @@ extern void ga_enter_unswitched(GaCall *call);
 /* The principal every worker has. */
 extern const GaPrincipal ga_system_principal;
 
-/* True while a dump is being loaded into this session; ask outside ga_enter, which pins the path. */
+/*
+ * True while a dump is being loaded into this session; ask outside ga_enter, which pins the
+ * path.
+ */
 extern bool ga_restoring(void);
 
 /* Computes the principal of GetUserId() and the token shown; never the pinned one. */

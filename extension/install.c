@@ -130,7 +130,10 @@ ga_install_finish(PG_FUNCTION_ARGS)
 		                errmsg("install_finish is for the extension's scripts")));
 	ga_enter_unswitched(&call);
 	owner = extension_owner();
-	/* In an update the table is the owner's, with what he hung on it: not to be written as superuser. */
+	/*
+	 * In an update the table is the owner's, with what he hung on it: not to be written as
+	 * superuser.
+	 */
 	if (!PG_ARGISNULL(0) && PG_GETARG_BOOL(0))
 		(void) ga_query(&mark_seeds);
 	run_all(ga_query(&strip_relations));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Model replies in SQL: extract_json, parse_llm, try_parse_llm. Order: strict reading (with lossless
- * repair), then the schema; jsonb, which would hide a duplicate member, comes only in between. A
- * rejected reply is counted, and each reason names its place in the value and in the raw reply.
+ * Model replies in SQL: extract_json, parse_llm, try_parse_llm. Order: strict reading (with
+ * lossless repair), then the schema; jsonb, which would hide a duplicate member, comes only in
+ * between. A rejected reply is counted, and each reason names its place in the value and in the
+ * raw reply.
  */
 #include "parse.h"
 

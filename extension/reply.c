@@ -199,7 +199,10 @@ whole_fence(const char *raw, Size start, Size end, Size *inside, Size *inside_en
 	return true;
 }
 
-/* Whether the search may go on behind this failure: nothing that looked like data was passed over. */
+/*
+ * Whether the search may go on behind this failure: nothing that looked like data was passed
+ * over.
+ */
 static bool
 only_prose(const GaJsonFault *fault)
 {
@@ -208,7 +211,10 @@ only_prose(const GaJsonFault *fault)
 	        strcmp(fault->code, "escape") == 0 || strcmp(fault->code, "truncated") == 0);
 }
 
-/* The next object or array in raw[*at..end). Null: none, or one that is broken (fault->code set). */
+/*
+ * The next object or array in raw[*at..end). Null: none, or one that is broken (fault->code
+ * set).
+ */
 static bool
 next_value(Attempt *a, const char *raw, Size *at, Size end, Size *base)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * JSON Schema in SQL: the registry of named, versioned schemas, and the functions that check a value
- * against a schema given as a value (as pg_jsonschema has them) or by name.
+ * JSON Schema in SQL: the registry of named, versioned schemas, and the functions that check a
+ * value against a schema given as a value (as pg_jsonschema has them) or by name.
  *
  * A version never changes. What its references mean is fixed with it: registering records which
  * version each reference found. Registrations are serialised by a lock on the table, which readers

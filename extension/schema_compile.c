@@ -381,7 +381,10 @@ compile_reference(Frame *frame, uint32 op, const Value *value, const char *where
 		ga_frame_emit(frame, OP_REF, block, op == OP_DYNAMIC_REF, 0, where);
 }
 
-/* $recursiveRef of 2019-09: always "#", overridden as a dynamic anchor at the resource's root is. */
+/*
+ * $recursiveRef of 2019-09: always "#", overridden as a dynamic anchor at the resource's root
+ * is.
+ */
 static void
 compile_recursive(Frame *frame, uint32 op, const Value *value, const char *where)
 {

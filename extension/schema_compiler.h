@@ -107,10 +107,16 @@ extern uint32 ga_compiler_dialect(Compiler *c, const Value *root, const char *wh
 /* The document a loader knows by this URI, or null. */
 extern const Jsonb *ga_compiler_load(Compiler *c, const char *uri);
 
-/* The name of a dynamic anchor at the root of this resource that $recursiveRef starts from, or null. */
+/*
+ * The name of a dynamic anchor at the root of this resource that $recursiveRef starts from, or
+ * null.
+ */
 extern const char *ga_compiler_recursive(Compiler *c, uint32 resource);
 
-/* Takes a document in: its resources and anchors. base: the URI it was found by. Its root resource. */
+/*
+ * Takes a document in: its resources and anchors. base: the URI it was found by. Its root
+ * resource.
+ */
 extern uint32 ga_compiler_add_document(Compiler *c, const Jsonb *document, const char *base,
                                        bool main_document);
 /* The resource that starts at this node, or "outer". */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Dialects of JSON Schema: draft 7, 2019-09 and 2020-12 (also with formats asserted), and what a meta-schema of one's own takes
- * from the last two by $vocabulary. Any other dialect is refused, never read as one of these.
+ * Dialects of JSON Schema: draft 7, 2019-09 and 2020-12 (also with formats asserted), and what a
+ * meta-schema of one's own takes from the last two by $vocabulary. Any other dialect is refused,
+ * never read as one of these.
  */
 #include "schema_compiler.h"
 

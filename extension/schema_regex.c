@@ -2,8 +2,8 @@
 /*
  * Regular expressions of schemas on PCRE2's interpreter. Every byte PCRE2 asks for comes from the
  * schema's memory context, without raising (a longjmp through PCRE2 would corrupt it), so dropping
- * the context frees the pattern; the JIT, which maps memory of its own, stays off. Match, depth and heap
- * limits turn a hostile pattern or text into "undecided" within milliseconds.
+ * the context frees the pattern; the JIT, which maps memory of its own, stays off. Match, depth
+ * and heap limits turn a hostile pattern or text into "undecided" within milliseconds.
  */
 #include "schema_regex.h"
 

@@ -5,8 +5,8 @@
  * kept only where an instruction around will read them. Depth, steps and regular expressions are
  * bounded: what the bounds stop is invalid, whatever "not" or "oneOf" stands around it.
  *
- * Nothing is written, no lock is held; the scratch memory is the backend's own and is emptied at the
- * start of each run, so an ERROR in between leaves nothing that matters.
+ * Nothing is written, no lock is held; the scratch memory is the backend's own and is emptied at
+ * the start of each run, so an ERROR in between leaves nothing that matters.
  */
 #include "schema_run.h"
 
@@ -120,7 +120,10 @@ report_missing(Run *run, const ObjectPlan *plan, const Value *value, const Path 
 	return false;
 }
 
-/* The property of this name. Names come in order, so the search goes on where the last one ended. */
+/*
+ * The property of this name. Names come in order, so the search goes on where the last one
+ * ended.
+ */
 static const Property *
 merge_to(const ObjectPlan *plan, uint32 *at, const Value *name)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * A task as a row: reading its arguments, finding it under the caller's tenants, locking, making
- * and moving it. The row is locked (FOR UPDATE) by whatever decides about it and always updated by it,
- * so that a decision taken on an older snapshot fails with 40001 instead of passing.
+ * and moving it. The row is locked (FOR UPDATE) by whatever decides about it and always updated by
+ * it, so that a decision taken on an older snapshot fails with 40001 instead of passing.
  */
 #include "task.h"
 

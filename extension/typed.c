@@ -112,7 +112,10 @@ approved(FunctionCallInfo fcinfo, const char *schema_name, ValueType type)
 	return root;
 }
 
-/* A row type whose first "n" columns have these types; the catalog's word is checked, not trusted. */
+/*
+ * A row type whose first "n" columns have these types; the catalog's word is checked, not
+ * trusted.
+ */
 static TupleDesc
 row_type(Oid type, const Oid *columns, int n)
 {

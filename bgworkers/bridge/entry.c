@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The library's identity: the server's magic block, and the number of the headers it was built with.
+ * The library's identity: the server's magic block, and the number of the headers it was built
+ * with.
  */
 #include "entry.h"
 

@@ -2,7 +2,8 @@
 /*
  * Pull consumers by hand. One request a feed is out at a time; it ends by its messages, by a status
  * of the server's or by its time, whichever comes first, and a lost one costs that time and no
- * more. Holds no transaction while it talks, but for keeping the acknowledged floor, which does not.
+ * more. Holds no transaction while it talks, but for keeping the acknowledged floor, which does
+ * not.
  */
 #include "feed.h"
 

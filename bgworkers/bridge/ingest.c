@@ -133,7 +133,9 @@ read_delivery(GaNatsMessage *message, GaDelivery *d)
 	pushJsonbValue(&headers.state, WJB_BEGIN_OBJECT, NULL);
 	ga_nats_headers(message, add_header, &headers);
 	d->headers = JsonbValueToJsonb(pushJsonbValue(&headers.state, WJB_END_OBJECT, NULL));
-	/* A sequence is used again when a stream is made anew or restored: the time tells them apart. */
+	/*
+	 * A sequence is used again when a stream is made anew or restored: the time tells them apart.
+	 */
 	if (d->msg_id)
 		d->key = psprintf("%s/m/%s", d->stream, d->msg_id);
 	else

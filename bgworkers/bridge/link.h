@@ -27,8 +27,8 @@ extern void ga_link_complain(const char *error);
 extern bool ga_link_up(GaNats *nats, bool *fresh);
 
 /*
- * Wait for the latch (true), for messages or for the time. A change of the settings that the connection
- * was opened with ends the process; it is started again.
+ * Wait for the latch (true), for messages or for the time. A change of the settings that the
+ * connection was opened with ends the process; it is started again.
  */
 extern bool ga_link_wait(GaNats *nats, long timeout_ms);
 

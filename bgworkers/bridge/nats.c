@@ -292,17 +292,21 @@ ga_nats_open(const GaNatsSettings *settings, char *error)
 	GaNats *nats = calloc(1, sizeof(*nats));
 	char *urls = strdup(settings->urls);
 	sigset_t before;
-	natsStatus s = NATS_NO_MEMORY;
+	natsStatus s;
 
-	if (nats && urls)
+	if (!nats || !urls)
 	{
-		nats->last = &nats->first;
-		nats->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-		pthread_mutex_init(&nats->lock, NULL);
-		block_signals(&before);
-		s = open_connection(nats, settings, urls);
-		restore_signals(&before);
+		free(nats);
+		free(urls);
+		say(error, "cannot set up the connection to NATS", NATS_NO_MEMORY, 0);
+		return NULL;
 	}
+	nats->last = &nats->first;
+	nats->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	pthread_mutex_init(&nats->lock, NULL);
+	block_signals(&before);
+	s = open_connection(nats, settings, urls);
+	restore_signals(&before);
 	free(urls);
 	if (s == NATS_OK)
 		return nats;

@@ -309,7 +309,10 @@ turn(Relay *relay)
 	return work_off(relay) ? 0 : 250;
 }
 
-/* The pages must be read by index, whatever the statistics say of a table that is empty at night. */
+/*
+ * The pages must be read by index, whatever the statistics say of a table that is empty at
+ * night.
+ */
 static void
 pin_plans(void)
 {

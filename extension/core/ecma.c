@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The rewriting of ecma.h: one pass, by an allow-list of escapes and groups. The result is for PCRE2
- * with UTF, without UCP (\d and \w are ASCII in both), DOLLAR_ENDONLY, ALT_BSUX and EXTRA_ALT_BSUX
- * (\uXXXX and \u{X}), MATCH_UNSET_BACKREF and ALLOW_EMPTY_CLASS. Pure.
+ * The rewriting of ecma.h: one pass, by an allow-list of escapes and groups. The result is for
+ * PCRE2 with UTF, without UCP (\d and \w are ASCII in both), DOLLAR_ENDONLY, ALT_BSUX and
+ * EXTRA_ALT_BSUX (\uXXXX and \u{X}), MATCH_UNSET_BACKREF and ALLOW_EMPTY_CLASS. Pure.
  */
 #include "ecma.h"
 
@@ -190,7 +190,10 @@ read_hex_escape(Writer *w)
 	return put(w, "\\") && put_n(w, from, (size_t) (w->at - from));
 }
 
-/* What an escape stands for outside and inside a class alike. At the character after the backslash. */
+/*
+ * What an escape stands for outside and inside a class alike. At the character after the
+ * backslash.
+ */
 static bool
 read_plain_escape(Writer *w, bool in_class)
 {
@@ -227,7 +230,7 @@ read_plain_escape(Writer *w, bool in_class)
 			w->at++;
 			return put(w, "\\x00");
 		default:
-			if (memchr("^$\\.*+?()[]{}|/-", c, 16) == NULL)
+			if (c == '\0' || strchr("^$\\.*+?()[]{}|/-", c) == NULL)
 				return fail(w, "an escape that ECMA 262 does not have");
 			if (c == '/' || (c == '-' && !in_class))
 			{
@@ -358,7 +361,7 @@ read_group(Writer *w)
 		return fail(w, "(* is not ECMA 262");
 	if (left == 0 || *w->at != '?')
 		return put(w, "(");
-	if (left > 1 && memchr(":=!", w->at[1], 3) != NULL)
+	if (left > 1 && w->at[1] != '\0' && strchr(":=!", w->at[1]) != NULL)
 	{
 		w->at += 2;
 		return put(w, "(") && put_n(w, w->at - 2, 2);

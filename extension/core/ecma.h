@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * ecma.h: an ECMA 262 regular expression (Unicode mode, as JSON Schema means it) rewritten for PCRE2.
+ * ecma.h: an ECMA 262 regular expression (Unicode mode, as JSON Schema means it) rewritten for
+ * PCRE2.
  */
 #ifndef GA_ECMA_H
 #define GA_ECMA_H

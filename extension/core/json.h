@@ -89,7 +89,10 @@ extern GaJsonNode *ga_json_parse(GaArena *arena, const char *text, size_t bytes,
 /* Member of an object by name; null where it is absent or the node is not an object. */
 extern const GaJsonNode *ga_json_member(const GaJsonNode *object, const char *name);
 
-/* The string's text when the node is a string without a NUL inside, else null. Null in, null out. */
+/*
+ * The string's text when the node is a string without a NUL inside, else null. Null in, null
+ * out.
+ */
 extern const char *ga_json_string(const GaJsonNode *node);
 
 #endif /* GA_JSON_H */

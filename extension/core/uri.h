@@ -10,7 +10,10 @@
 
 #include "arena.h"
 
-/* The reference resolved against the base (which may be ""), without its fragment. Null: arena full. */
+/*
+ * The reference resolved against the base (which may be ""), without its fragment. Null: arena
+ * full.
+ */
 extern char *ga_uri_resolve(GaArena *arena, const char *base, const char *reference);
 
 /* The fragment (after '#'), percent-decoded; null where there is none or it is malformed. */

@@ -41,7 +41,8 @@ RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_dlq_r
 COMMENT ON FUNCTION goldenarch.dlq_resolve(bigint, text) IS
 'Closes a dead letter without sending it, with a note (1 to 2000 bytes) of why. Errors: 42704 unknown (or another tenant''s), 55000 resolved already, 22023. Audited. Permission: dlq.resolve.';
 
-CREATE OR REPLACE FUNCTION goldenarch.subscribe(name text, stream text, subject text, handler regproc, max_deliver integer = 5, ack_wait interval = '30 s',
+CREATE OR REPLACE FUNCTION goldenarch.subscribe(name text, stream text, subject text, handler regproc,
+    max_deliver integer = 5, ack_wait interval = '30 s',
 	backoff interval[] = null, batch integer = 50)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_subscribe';
 COMMENT ON FUNCTION goldenarch.subscribe(text, text, text, regproc, integer, interval, interval[], integer) IS
@@ -52,8 +53,10 @@ RETURNS boolean LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_un
 COMMENT ON FUNCTION goldenarch.unsubscribe(text) IS
 'Ends a subscription when this transaction commits and has its consumer deleted; what was dead-lettered stays. Returns whether there was one. Audited. Permission: system.admin.';
 
-CREATE OR REPLACE FUNCTION goldenarch.bridge_status_row(OUT state text, OUT server text, OUT published bigint, OUT acked bigint, OUT pending bigint,
-	OUT consumed bigint, OUT failed bigint, OUT last_error text, OUT last_error_at timestamptz, OUT since timestamptz, OUT parked bigint,
+CREATE OR REPLACE FUNCTION goldenarch.bridge_status_row(OUT state text, OUT server text,
+    OUT published bigint, OUT acked bigint, OUT pending bigint,
+	OUT consumed bigint, OUT failed bigint, OUT last_error text, OUT last_error_at timestamptz,
+	OUT since timestamptz, OUT parked bigint,
 	OUT ingest_state text, OUT ingest_error text, OUT ingest_error_at timestamptz,
 	OUT mirror_state text, OUT mirror_server text, OUT mirror_error text, OUT mirror_error_at timestamptz)
 RETURNS record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_bridge_status_row';
@@ -62,7 +65,8 @@ COMMENT ON FUNCTION goldenarch.bridge_status_row() IS
 GRANT EXECUTE ON FUNCTION goldenarch.bridge_status_row() TO pg_monitor;
 
 CREATE OR REPLACE VIEW goldenarch.bridge_status WITH (security_invoker = true, security_barrier = true) AS
-SELECT s.state, s.server, s.published, s.acked, s.pending, s.consumed, s.failed, s.last_error, s.last_error_at, s.since, s.parked,
+SELECT s.state, s.server, s.published, s.acked, s.pending, s.consumed, s.failed, s.last_error,
+	s.last_error_at, s.since, s.parked,
        s.ingest_state, s.ingest_error, s.ingest_error_at, s.mirror_state, s.mirror_server, s.mirror_error, s.mirror_error_at
 FROM goldenarch.bridge_status_row() AS s;
 COMMENT ON VIEW goldenarch.bridge_status IS

@@ -92,7 +92,8 @@ $s->sql(q{SELECT goldenarch.publish('prc.work.refuse', '{"i": 2, "do": "refuse"}
 ok(letters("original_subject = 'prc.work.refuse' AND error = 'ZG010: never again' AND error_count = 1"), 'ZG010 is a dead letter at once');
 $s->sql(q{SELECT goldenarch.publish('prc.work.sleep', '{"i": 3, "do": "sleep"}')});
 ok(letters("original_subject = 'prc.work.sleep' AND error LIKE '57014: %' AND error_count = 3"), 'a handler is stopped at its time limit');
-$s->sql(q{SELECT goldenarch.publish('prc.work.fine', jsonb_build_object('i', 100 + i, 'do', CASE WHEN i = 5 THEN 'defer' ELSE 'nothing' END)) FROM generate_series(1, 10) i});
+$s->sql(q{SELECT goldenarch.publish('prc.work.fine', jsonb_build_object('i', 100 + i,
+	'do', CASE WHEN i = 5 THEN 'defer' ELSE 'nothing' END)) FROM generate_series(1, 10) i});
 ok(letters("original_subject = 'prc.work.fine' AND data ->> 'i' = '105' AND error LIKE '23503: %'"), 'a commit that fails is put down to the message at fault');
 ok($s->poll("SELECT count(*) FROM consumer.handled WHERE i BETWEEN 101 AND 110", 9), 'its neighbours are handled, once each');
 $s->sql(q{SELECT goldenarch.publish('prc.work.die', '{"i": 4, "do": "die"}')});
@@ -106,7 +107,8 @@ $s->sql(q{SELECT goldenarch.publish('supervisor.escalation', '{"i": 5, "do": "re
 ok(letters("original_subject = 'supervisor.escalation'"), 'an escalation can be a dead letter');
 ok($s->poll("SELECT count(*) FROM goldenarch.outbox WHERE subject = 'alerts.critical'", 1), 'and raises an alert');
 my $seq = $n->publish('prc.work.raw', "\xff\x00\xfe", { 'Ga-Tenant' => 'acme' });
-ok(letters("original_subject = 'prc.work.raw' AND tenant = 'acme' AND payload = '\\xff00fe' AND seq = $seq"), 'bytes that are not JSON are kept as they are, in their tenant');
+ok(letters("original_subject = 'prc.work.raw' AND tenant = 'acme' AND payload = '\\xff00fe' AND seq = $seq"),
+	'bytes that are not JSON are kept as they are, in their tenant');
 my $info = $n->request('$JS.API.STREAM.INFO.PRC');
 $n->request('$JS.API.STREAM.UPDATE.PRC', JSON::PP::encode_json({ %{ $info->{config} }, duplicate_window => 100_000_000 }));
 $n->publish('prc.work.twice', '{"i": 300}', { 'Nats-Msg-Id' => 'same' });
@@ -128,7 +130,8 @@ $n->request('$JS.API.STREAM.CREATE.NOWHERE', JSON::PP::encode_json({ name => 'NO
 ok($s->poll("SELECT parked FROM goldenarch.bridge_status", 0, 30), 'once a stream takes it, it is published');
 is(join(',', map { $_->{data} } $n->messages('NOWHERE')), '{"i": 1},{"i": 2}', 'in order');
 $s->sql(q{SELECT goldenarch.publish('gone.for.good', '{"i": 1}', '{"H": "v"}')});
-ok($s->poll("SELECT count(*) FROM goldenarch.dlq_messages WHERE source = 'publish' AND original_subject = 'gone.for.good' AND headers = '{\"H\": \"v\"}'", 1, 60),
+ok($s->poll("SELECT count(*) FROM goldenarch.dlq_messages WHERE source = 'publish'
+	AND original_subject = 'gone.for.good' AND headers = '{\"H\": \"v\"}'", 1, 60),
 	'past its attempts it is a dead letter');
 $n->request('$JS.API.STREAM.CREATE.GONE', JSON::PP::encode_json({ name => 'GONE', subjects => ['gone.>'], storage => 'file' }));
 is($s->sql("SELECT goldenarch.dlq_retry_all('gone.%')"), 1, 'retried');

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * ECMA 262 patterns rewritten for PCRE2: what is translated, what is refused, and that no pattern
- * makes the rewriting read or write outside its bounds. (What the results match: regress/40_schema.)
+ * makes the rewriting read or write outside its bounds. (What the results match:
+ * regress/40_schema.)
  */
 #include "unit.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Hazardous characters: the closed set is found whole, honest text passes, and showing is idempotent
- * on any text.
+ * Hazardous characters: the closed set is found whole, honest text passes, and showing is
+ * idempotent on any text.
  */
 #include "unit.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The strict JSON reader: what it accepts, what it refuses with which code, offset and pointer, what
- * a lossless repair skips, and that no text, whole or cut, makes it read outside its bounds.
+ * The strict JSON reader: what it accepts, what it refuses with which code, offset and pointer,
+ * what a lossless repair skips, and that no text, whole or cut, makes it read outside its bounds.
  */
 #include "unit.h"
 
