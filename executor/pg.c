@@ -285,10 +285,7 @@ take_claims(const PGresult *result, GaPg *pg, GaPool *pool)
 	}
 	/* where there was work there may be more */
 	if (PQntuples(result) > 0)
-	{
 		pg->claim_at = 0;
-		pg->proved_at = pg->asked_at;
-	}
 }
 
 static void

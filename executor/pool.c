@@ -177,7 +177,7 @@ step_busy(GaPool *pool, GaSlot *slot)
 	else if (ga_now_ms() - job->started >= job->timeout_ms)
 		ga_job_end(job, box, GA_JOB_TIMED_OUT, "the job ran into its time limit");
 	else if (box->broken)
-		ga_job_end(job, box, GA_JOB_LOST, "the job broke the sandbox's protocol");
+		ga_job_end(job, box, GA_JOB_FAILED, "the job broke the sandbox's protocol");
 	else if (box->output < 0)
 		ga_job_judge(job, box, host->options->state_dir);
 	else

@@ -51,6 +51,8 @@ become_runsc(const GaHost *host, const GaSandbox *box, pid_t daemon, char *const
 			_exit(126);
 	if (syscall(SYS_close_range, 3, ~0U, 0) != 0)
 		_exit(126);
+	/* a signal to the daemon's terminal is the daemon's to answer */
+	setsid();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);

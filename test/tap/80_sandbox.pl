@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use File::Temp ();
+use IO::Socket::INET ();
 use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -98,7 +99,8 @@ sub result
 
 my $row = "concat_ws('|', status, exit_code, signal, stdout, stderr, truncated, attempts)";
 
-start('one', '--slots', 2);
+my $port = do { IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')->sockport };
+start('one', '--slots', 2, '--metrics-port', $port);
 
 # What a job does.
 is(result(submit('python', "print(6 * 7)"), $row), "succeeded|0|42\n||f|1", 'python runs');
@@ -155,6 +157,14 @@ for my $attack (@battery)
 like(result($away, "concat_ws('|', status, attempts, error)"), qr/^lost\|3\|this executor has no rootfs "not-here"/,
 	'a rootfs that no executor has ends as lost, with the reason');
 
+# Its own page of metrics.
+my $page = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 5);
+print $page "GET /metrics HTTP/1.0\r\n\r\n";
+my $metrics = do { local $/; <$page> };
+like($metrics, qr{^HTTP/1\.0 200 OK\r\n.*application/openmetrics-text.*\n# EOF\n\z}s, 'metrics are served');
+like($metrics, qr/^goldenarch_executor_jobs_total\{outcome="$_"\} [1-9]/m, "outcomes $_ are counted")
+	for qw(succeeded failed timed_out oom_killed output_limit lost);
+
 # The queue is bounded.
 end('one', 'TERM');
 is($s->sql("SELECT state FROM goldenarch.sandbox_executors WHERE name = 'one'"), 'stopped', 'a drained executor says goodbye');
@@ -195,6 +205,20 @@ ok($s->poll("SELECT status = 'running' FROM goldenarch.sandbox_jobs WHERE job_id
 end('two', 'KILL');
 start('two', '--slots', 1);
 is(result($job, "concat_ws('|', status, stdout, attempts)"), "succeeded|again\n|2", 'its successor does not wait for the lease');
+
+# Two deaths among twenty jobs lose none and record each once.
+$s->sql("SELECT goldenarch.submit_job('shell', 'sleep 0.2; echo ' || i, request_id => 'chaos-' || i) FROM generate_series(1, 20) i");
+for (1 .. 2)
+{
+	sleep 1 + rand;
+	end('two', 'KILL');
+	start('two', '--slots', 2);
+}
+my $jobs = "FROM goldenarch.jobs WHERE request_id LIKE 'chaos-%'";
+ok($s->poll("SELECT bool_and(finished_at IS NOT NULL) $jobs", 't', 60), 'all end');
+is($s->sql("SELECT count(*), count(*) FILTER (WHERE state = 'succeeded' AND stdout = convert_to(substr(request_id, 7) || chr(10), 'UTF8'))
+	$jobs"), '20|20', 'each with its own result');
+is($s->sql("SELECT max(attempts) > 1 $jobs"), 't', 'and some took more than one attempt');
 
 # The server goes and comes back while a job runs.
 $job = submit('shell', 'sleep 4; echo through', "timeout => '30 s'");
