@@ -49,13 +49,6 @@ typedef struct Breakers
 	Entry entries[FLEXIBLE_ARRAY_MEMBER];
 } Breakers;
 
-/* What a restart left behind: zero when there is nothing. */
-typedef struct Saved
-{
-	TimestampTz opened_at;
-	TimestampTz open_until;
-} Saved;
-
 /* The last call this backend was admitted to, a name each; consumed by its outcome. */
 typedef struct Admitted
 {
@@ -143,7 +136,7 @@ find_entry(const char *name, bool create)
 }
 
 static void
-take_up(Entry *entry, const Saved *saved)
+take_up(Entry *entry, const GaBreakerSaved *saved)
 {
 	int64 left_us = saved->open_until - ga_now();
 
@@ -167,7 +160,7 @@ raise_table_full(void)
  * released, when the table is full.
  */
 static Entry *
-lock_entry(const char *name, const GaBreakerSettings *settings, const Saved *saved)
+lock_entry(const char *name, const GaBreakerSettings *settings, const GaBreakerSaved *saved)
 {
 	Breakers *breakers = ga_breaker_shared;
 	Entry *entry;
@@ -221,7 +214,7 @@ settings_of_row(const GaRows *rows, uint64 row, int first)
 
 /* Inside ga_enter. A name nobody configured is made, with the defaults, by system.admin alone. */
 static void
-read_settings(const char *name, GaBreakerSettings *settings, Saved *saved)
+read_settings(const char *name, GaBreakerSettings *settings, GaBreakerSaved *saved)
 {
 	static GaStmt find =
 	    GA_READ("SELECT " SETTINGS_COLUMNS
@@ -235,7 +228,7 @@ read_settings(const char *name, GaBreakerSettings *settings, Saved *saved)
 	bool exists = entry_exists(name);
 
 	*settings = ga_breaker_defaults;
-	*saved = (Saved){0};
+	*saved = (GaBreakerSaved){0};
 	if (rows.count > 0)
 		*settings = settings_of_row(&rows, 0, 1);
 	if (exists)
@@ -244,7 +237,7 @@ read_settings(const char *name, GaBreakerSettings *settings, Saved *saved)
 		ga_require_permission(ga_principal(), "system.admin");
 	rows = ga_query(&find_saved, ga_text(name));
 	if (rows.count > 0)
-		*saved = (Saved){ga_row_timestamp(&rows, 0, 1), ga_row_timestamp(&rows, 0, 2)};
+		*saved = (GaBreakerSaved){ga_row_timestamp(&rows, 0, 1), ga_row_timestamp(&rows, 0, 2)};
 }
 
 static char *
@@ -257,77 +250,78 @@ name_argument(FunctionCallInfo fcinfo)
 	return name;
 }
 
-/* Permission, preload, name, settings: what every call of a breaker begins with. */
-static char *
-begin_use(FunctionCallInfo fcinfo, GaBreakerSettings *settings, Saved *saved)
+void
+ga_breaker_begin(FunctionCallInfo fcinfo, GaBreakerUse *use)
 {
 	GaCall call;
-	char *name;
 
 	ga_enter(&call, PERMISSION_USE);
 	ga_require_preload(WHAT);
-	name = name_argument(fcinfo);
-	read_settings(name, settings, saved);
+	use->name = name_argument(fcinfo);
+	read_settings(use->name, &use->settings, &use->saved);
 	ga_leave(&call);
-	return name;
 }
 
-static bool
-admit(const char *name, const GaBreakerSettings *settings, const Saved *saved, int64 *retry_ns)
+bool
+ga_breaker_enter(GaBreakerUse *use)
 {
 	Breakers *breakers = ga_breaker_shared;
-	Entry *entry = lock_entry(name, settings, saved);
+	Entry *entry = lock_entry(use->name, &use->settings, &use->saved);
 	int64 now = ga_monotonic_ns();
 	bool allowed = ga_breaker_admit(&entry->breaker, &entry->settings, now);
-	int64 generation = entry->breaker.generation;
 
-	*retry_ns = allowed ? 0 : ga_breaker_retry_after_ns(&entry->breaker, &entry->settings, now);
+	use->generation = entry->breaker.generation;
+	use->retry_ns = allowed ? 0 : ga_breaker_retry_after_ns(&entry->breaker, &entry->settings, now);
 	LWLockRelease(&breakers->lock);
-	if (allowed)
-		remember_admitted(name, generation);
-	else
+	if (!allowed)
 		ga_count(GA_COUNT_BREAKER_REFUSED);
 	return allowed;
+}
+
+void
+ga_breaker_require(GaBreakerUse *use)
+{
+	if (!ga_breaker_enter(use))
+		ereport(ERROR,
+		        (errcode(GA_ERR_CIRCUIT_OPEN), errmsg("circuit \"%s\" is open", use->name),
+		         errdetail("A call may be made in %.3f seconds.", (double) use->retry_ns / 1e9),
+		         errhint("Wait, use a fallback, or reset it with breaker_reset().")));
 }
 
 GA_FUNCTION(ga_breaker_allow);
 Datum
 ga_breaker_allow(PG_FUNCTION_ARGS)
 {
-	GaBreakerSettings settings;
-	Saved saved;
-	int64 retry_ns;
-	char *name = begin_use(fcinfo, &settings, &saved);
+	GaBreakerUse use;
+	bool allowed;
 
-	PG_RETURN_BOOL(admit(name, &settings, &saved, &retry_ns));
+	ga_breaker_begin(fcinfo, &use);
+	allowed = ga_breaker_enter(&use);
+	if (allowed)
+		remember_admitted(use.name, use.generation);
+	PG_RETURN_BOOL(allowed);
 }
 
 GA_FUNCTION(ga_require_breaker);
 Datum
 ga_require_breaker(PG_FUNCTION_ARGS)
 {
-	GaBreakerSettings settings;
-	Saved saved;
-	int64 retry_ns;
-	char *name = begin_use(fcinfo, &settings, &saved);
+	GaBreakerUse use;
 
-	if (!admit(name, &settings, &saved, &retry_ns))
-		ereport(ERROR, (errcode(GA_ERR_CIRCUIT_OPEN), errmsg("circuit \"%s\" is open", name),
-		                errdetail("A call may be made in %.3f seconds.", (double) retry_ns / 1e9),
-		                errhint("Wait, use a fallback, or reset it with breaker_reset().")));
+	ga_breaker_begin(fcinfo, &use);
+	ga_breaker_require(&use);
+	remember_admitted(use.name, use.generation);
 	PG_RETURN_VOID();
 }
 
-static GaBreakerState
-outcome(const char *name, const GaBreakerSettings *settings, const Saved *saved, bool ok,
-        int64 took_ns)
+GaBreakerState
+ga_breaker_finish(const GaBreakerUse *use, bool ok, int64 took_ns)
 {
 	Breakers *breakers = ga_breaker_shared;
-	int64 generation = take_admitted(name);
-	Entry *entry = lock_entry(name, settings, saved);
+	Entry *entry = lock_entry(use->name, &use->settings, &use->saved);
 	GaBreakerState state;
 	bool opened = ga_breaker_outcome(&entry->breaker, &entry->settings, ga_monotonic_ns(), ok,
-	                                 generation, took_ns);
+	                                 use->generation, took_ns);
 
 	if (opened)
 		entry->breaker.opened_at_us = ga_now();
@@ -341,15 +335,15 @@ outcome(const char *name, const GaBreakerSettings *settings, const Saved *saved,
 static Datum
 report(FunctionCallInfo fcinfo, bool ok, int took_argument)
 {
-	GaBreakerSettings settings;
-	Saved saved;
+	GaBreakerUse use;
 	int64 took_ns = -1;
-	char *name = begin_use(fcinfo, &settings, &saved);
 
+	ga_breaker_begin(fcinfo, &use);
 	if (!PG_ARGISNULL(took_argument))
 		took_ns = ga_arg_interval_us(fcinfo, took_argument, "took", true) * 1000;
+	use.generation = take_admitted(use.name);
 	return CStringGetTextDatum(
-	    ga_fsm_state_name(GA_MACHINE_BREAKER, outcome(name, &settings, &saved, ok, took_ns)));
+	    ga_fsm_state_name(GA_MACHINE_BREAKER, ga_breaker_finish(&use, ok, took_ns)));
 }
 
 GA_FUNCTION(ga_breaker_success);
@@ -653,7 +647,7 @@ reconcile_saved(const Entry *entries, int count)
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		char *name = ga_row_text(&rows, row, 1);
-		Saved saved = {ga_row_timestamp(&rows, row, 2), ga_row_timestamp(&rows, row, 3)};
+		GaBreakerSaved saved = {ga_row_timestamp(&rows, row, 2), ga_row_timestamp(&rows, row, 3)};
 		int i;
 
 		for (i = 0; i < count && strcmp(entries[i].name, name) != 0; i++)

@@ -97,6 +97,8 @@ enter(GaCall *call, const GaPrincipal *who, bool switched)
 	                         true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
+	/* SPI frees its own context in ga_leave: what a function allocates must outlive that. */
+	MemoryContextSwitchTo(call->result_context);
 	calls[call_depth].call = call;
 	calls[call_depth++].nest_level = GetCurrentTransactionNestLevel();
 }
@@ -222,6 +224,7 @@ ga_query_args(GaStmt *stmt, const GaArg *args, int nargs)
 {
 	Datum values[GA_STMT_MAX_ARGS];
 	char nulls[GA_STMT_MAX_ARGS];
+	MemoryContext context = CurrentMemoryContext;
 	GaRows rows;
 	int code;
 	int i;
@@ -236,6 +239,7 @@ ga_query_args(GaStmt *stmt, const GaArg *args, int nargs)
 	if (!stmt->plan)
 		prepare(stmt);
 	code = SPI_execute_plan(stmt->plan, values, nulls, stmt->read_only, 0);
+	MemoryContextSwitchTo(context);
 	if (code < 0)
 		elog(ERROR, "could not run \"%s\": %s", stmt->sql, SPI_result_code_string(code));
 	rows.count = SPI_processed;
@@ -254,11 +258,13 @@ ga_rows_free(GaRows *rows)
 void
 ga_execute(const char *sql)
 {
+	MemoryContext context = CurrentMemoryContext;
 	int code;
 
 	if (call_depth == 0)
 		elog(ERROR, "statement outside of a call: \"%s\"", sql);
 	code = SPI_execute(sql, false, 0);
+	MemoryContextSwitchTo(context);
 	if (code < 0)
 		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(code));
 }

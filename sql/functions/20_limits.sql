@@ -56,6 +56,12 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_breaker_reset_all'
 COMMENT ON FUNCTION goldenarch.breaker_reset_all() IS
 'Closes every circuit of this database; returns how many were not closed. Immediate. Error: 55000 without preload. Permission: breaker.reset.';
 
+CREATE OR REPLACE FUNCTION goldenarch.with_breaker(name text, query text, params jsonb DEFAULT '[]')
+RETURNS SETOF jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_with_breaker';
+COMMENT ON FUNCTION goldenarch.with_breaker(text, text, jsonb) IS
+'Runs your query with your own rights, if the circuit lets a call through (else ZG003): each of its rows is one jsonb object. $1, $2 ... of the query are the elements of params, a JSON array. An error of the query is recorded as a failure, at once, and then raised; the time it took counts for slow_call. Call it in FROM. A new name needs system.admin. Errors: 22023, 42P02 more parameters than params, ZG003; 55000 without preload. Permission: agent.view.';
+
 CREATE OR REPLACE FUNCTION goldenarch.breaker_list(OUT name text, OUT state text,
     OUT failure_count bigint, OUT success_count bigint, OUT total_calls bigint, OUT total_failures bigint,
     OUT opened_at timestamptz, OUT retry_after interval)

@@ -17,7 +17,8 @@
  * swallows an error inside must be a subtransaction (ga_try).
  *
  * Strings, bytes and jsonb that the ga_row_* readers return live in the memory context that was
- * current at ga_enter, so they outlive ga_leave. Readers raise XX000 when a column's type is not
+ * current at ga_enter, so they outlive ga_leave. That context stays the current one in between, so
+ * whatever a function allocates there does, too. Readers raise XX000 when a column's type is not
  * the one asked for, or where a null stands and the reader has no null to give: a table's value is
  * hostile input. Columns count from 1, rows from 0. SQL text is fixed, fully qualified, every
  * column cast.
@@ -109,6 +110,14 @@ extern GA_EXPORT GaRows ga_query_args(GaStmt *stmt, const GaArg *args, int nargs
 extern GA_EXPORT void ga_rows_free(GaRows *rows);
 /* Utility text made of our own identifiers only (GRANT, NOTIFY); never a caller's text unquoted. */
 extern GA_EXPORT void ga_execute(const char *sql);
+
+/*
+ * A caller's own statement with the caller's rights: never inside ga_enter. $1, $2 ... are the
+ * elements of params, a jsonb array (22023), read by the types that the statement gives them.
+ * take(row, ...) is called for each row, in a memory context that is emptied after it.
+ */
+typedef void (*GaTakeRow)(HeapTuple row, TupleDesc desc, void *arg);
+extern void ga_query_as_caller(const char *sql, Jsonb *params, GaTakeRow take, void *arg);
 
 /*
  * Run body(arg) in a subtransaction. False: it failed, was rolled back, and *error holds the copied

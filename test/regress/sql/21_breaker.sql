@@ -3,6 +3,7 @@
 \set SHOW_CONTEXT never
 CREATE ROLE breaker_joe;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA goldenarch TO breaker_joe;
+GRANT USAGE ON SCHEMA goldenarch TO breaker_joe;
 
 SELECT goldenarch.set_breaker('llm', failure_threshold => 3, half_open_max_calls => 2);
 SELECT name, state, failure_count, success_count, total_calls, total_failures, opened_at, retry_after FROM goldenarch.circuit_breakers;
@@ -59,8 +60,39 @@ SELECT name, state FROM goldenarch.circuit_breakers ORDER BY name COLLATE "C";
 SELECT goldenarch.breaker_reset_all();
 SELECT name, state FROM goldenarch.circuit_breakers WHERE state <> 'closed';
 
+-- A query behind a breaker: with the caller's own rights, its error recorded before the rollback.
+SELECT goldenarch.set_breaker('db', failure_threshold => 2);
+SELECT * FROM goldenarch.with_breaker('db', 'SELECT 1 AS a, ''x'' AS b UNION ALL SELECT 2, NULL');
+SELECT * FROM goldenarch.with_breaker('db', 'SELECT $1::int + $2 AS sum, $3 AS text, $4::jsonb AS doc, $5::text IS NULL AS absent, $6::boolean AS yes',
+    '[40, 2, "it''s", {"a": [1]}, null, true]');
+SELECT * FROM goldenarch.with_breaker('db', 'CREATE TEMP TABLE breaker_t (a int)');
+SELECT * FROM goldenarch.with_breaker('db', 'INSERT INTO breaker_t VALUES ($1), ($1 + 1) RETURNING a', '[7]');
+SELECT * FROM goldenarch.with_breaker('db', 'SELECT current_user = session_user AS own, current_setting(''search_path'') ~ ''public'' AS path');
+SELECT * FROM goldenarch.with_breaker('db', 'SELECT 1/0');
+SELECT state, failure_count, success_count FROM goldenarch.circuit_breakers WHERE name = 'db';
+SELECT * FROM goldenarch.with_breaker('db', 'SELECT $2', '["one"]');
+SELECT * FROM goldenarch.with_breaker('db', 'SELECT 1');
+SELECT state, failure_count FROM goldenarch.circuit_breakers WHERE name = 'db';
+SELECT goldenarch.breaker_reset('db');
+SELECT * FROM goldenarch.with_breaker('db', 'COMMIT');
+SELECT * FROM goldenarch.with_breaker(NULL, 'SELECT 1');
+SELECT * FROM goldenarch.with_breaker('db', '');
+SELECT * FROM goldenarch.with_breaker('db', 'SELECT 1', NULL);
+SELECT * FROM goldenarch.with_breaker('db', 'SELECT 1', '{}');
+SELECT * FROM goldenarch.with_breaker('db', 'SELECT 1', '1');
+SELECT state, failure_count FROM goldenarch.circuit_breakers WHERE name = 'db';
+-- A mapped observer reads with his rights, not ours.
+INSERT INTO goldenarch.role_mappings (tenant, pg_role, subject, roles) VALUES ('', 'breaker_joe', 'joe', '{observer}');
+SET ROLE breaker_joe;
+SELECT * FROM goldenarch.with_breaker('db', 'SELECT current_user');
+SELECT * FROM goldenarch.with_breaker('db', 'SELECT count(*) FROM goldenarch.breaker_settings');
+SELECT * FROM goldenarch.with_breaker('brand new', 'SELECT 1');
+RESET ROLE;
+DELETE FROM goldenarch.role_mappings WHERE pg_role = 'breaker_joe';
+
 -- Who may do what.
 SET ROLE breaker_joe;
+SELECT goldenarch.with_breaker('llm', 'SELECT 1');
 SELECT goldenarch.breaker_allow('llm');
 SELECT goldenarch.breaker_failure('llm');
 SELECT goldenarch.breaker_reset('llm');
