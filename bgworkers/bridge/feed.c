@@ -64,7 +64,7 @@ ga_feed_reconnected(GaFeed *feed)
 	feed->look_at = 0;
 }
 
-/* A stream that ends before the floor is another one under the old name. */
+/* The floor is one of a certain stream; another one under the old name is read from its start. */
 static bool
 make_consumer(GaFeed *feed, GaNats *nats, char *error)
 {
@@ -73,14 +73,16 @@ make_consumer(GaFeed *feed, GaNats *nats, char *error)
 	                           .durable = s->durable,
 	                           .subject = s->subject,
 	                           .ack_wait_ns = s->ack_wait_ms * MS_NS};
-	uint64_t last;
+	int64_t created;
 
-	if (ga_nats_stream_last(nats, s->stream, &last, error) != GA_NATS_OK)
+	if (ga_nats_stream_created(nats, s->stream, &created, error) != GA_NATS_OK)
 		return false;
-	if ((uint64_t) s->ack_floor > last)
+	if (s->stream_created != created)
 	{
+		if (!ga_inbox_keep_floor(s, 0, created))
+			return false;
 		s->ack_floor = 0;
-		(void) ga_inbox_keep_floor(s, 0);
+		s->stream_created = created;
 	}
 	consumer.first_seq = s->ack_floor > 0 ? (uint64_t) s->ack_floor + 1 : 0;
 	return ga_nats_ensure_consumer(nats, &consumer, error) == GA_NATS_OK;
@@ -94,7 +96,8 @@ keep_floor(GaFeed *feed, GaNats *nats)
 
 	if (!ga_nats_ack_floor(nats, s->stream, s->durable, &floor))
 		feed->ready = false;
-	else if ((int64) floor != s->ack_floor && ga_inbox_keep_floor(s, (int64) floor))
+	else if ((int64) floor != s->ack_floor &&
+	         ga_inbox_keep_floor(s, (int64) floor, s->stream_created))
 		s->ack_floor = (int64) floor;
 }
 

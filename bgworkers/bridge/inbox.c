@@ -217,7 +217,7 @@ ga_inbox_fail_alone(const GaSubscription *subscription, const GaDelivery *delive
 	" s.batch::pg_catalog.int4, ARRAY(SELECT ((EXTRACT(epoch FROM b.wait)"                     \
 	" OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8)::pg_catalog.text"                         \
 	" FROM pg_catalog.unnest(s.backoff) WITH ORDINALITY AS b (wait, i) ORDER BY b.i),"         \
-	" s.ack_floor::pg_catalog.int8"
+	" s.ack_floor::pg_catalog.int8, s.stream_created::pg_catalog.int8"
 
 static void
 read_subscription(GaSubscription *s, const GaRows *rows, uint64 i)
@@ -238,6 +238,7 @@ read_subscription(GaSubscription *s, const GaRows *rows, uint64 i)
 	for (s->nbackoff = 0; s->nbackoff < Min(n, GA_BACKOFF_MAX); s->nbackoff++)
 		s->backoff_ms[s->nbackoff] = strtoll(waits[s->nbackoff], NULL, 10);
 	s->ack_floor = ga_row_int8(rows, i, 10);
+	s->stream_created = ga_row_int8(rows, i, 11);
 }
 
 typedef struct Listing
@@ -281,26 +282,26 @@ typedef struct Floor
 {
 	const GaSubscription *subscription;
 	int64 floor;
+	int64 stream_created;
 } Floor;
 
 static void
 keep_floor(void *arg)
 {
 	static GaStmt update =
-	    GA_STMT("UPDATE goldenarch.subscriptions SET ack_floor = $3"
-	            " WHERE name OPERATOR(pg_catalog.=) $1 AND durable OPERATOR(pg_catalog.=) $2"
-	            " AND ack_floor OPERATOR(pg_catalog.<>) $3",
-	            TEXTOID, TEXTOID, INT8OID);
+	    GA_STMT("UPDATE goldenarch.subscriptions SET ack_floor = $3, stream_created = $4"
+	            " WHERE name OPERATOR(pg_catalog.=) $1 AND durable OPERATOR(pg_catalog.=) $2",
+	            TEXTOID, TEXTOID, INT8OID, INT8OID);
 	Floor *f = arg;
 
 	ga_query(&update, ga_text(f->subscription->name), ga_text(f->subscription->durable),
-	         ga_int8(f->floor));
+	         ga_int8(f->floor), ga_int8(f->stream_created));
 }
 
 bool
-ga_inbox_keep_floor(const GaSubscription *subscription, int64 floor)
+ga_inbox_keep_floor(const GaSubscription *subscription, int64 floor, int64 stream_created)
 {
-	Floor f = {subscription, floor};
+	Floor f = {subscription, floor, stream_created};
 
 	return ga_worker_transaction("keeping the acknowledged floor", keep_floor, &f);
 }
@@ -318,23 +319,23 @@ read_letter(const Taking *taking, const GaRows *rows)
 {
 	MemoryContext before = MemoryContextSwitchTo(taking->context);
 	GaDelivery *d = &taking->retry->delivery;
-	bytea *payload = ga_row_bytea(rows, 0, 14);
-	Jsonb *headers = ga_row_jsonb(rows, 0, 15);
+	bytea *payload = ga_row_bytea(rows, 0, 15);
+	Jsonb *headers = ga_row_jsonb(rows, 0, 16);
 	Jsonb *headers_copy = palloc(VARSIZE(headers));
 	void *payload_copy = palloc(VARSIZE_ANY_EXHDR(payload) + 1);
 
 	memcpy(headers_copy, headers, VARSIZE(headers));
 	memcpy(payload_copy, VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload));
-	taking->retry->requester = pstrdup(ga_row_text(rows, 0, 12));
-	d->subject = pstrdup(ga_row_text(rows, 0, 13));
+	taking->retry->requester = pstrdup(ga_row_text(rows, 0, 13));
+	d->subject = pstrdup(ga_row_text(rows, 0, 14));
 	d->payload = payload_copy;
 	d->payload_bytes = VARSIZE_ANY_EXHDR(payload);
 	d->headers = headers_copy;
-	d->stream = pstrdup(ga_row_text(rows, 0, 16));
-	d->seq = ga_row_int8(rows, 0, 17);
-	d->msg_id = ga_row_isnull(rows, 0, 18) ? NULL : pstrdup(ga_row_text(rows, 0, 18));
-	d->delivered = ga_row_int4(rows, 0, 19) + 1;
-	d->published_at = ga_row_isnull(rows, 0, 20) ? 0 : ga_row_timestamp(rows, 0, 20);
+	d->stream = pstrdup(ga_row_text(rows, 0, 17));
+	d->seq = ga_row_int8(rows, 0, 18);
+	d->msg_id = ga_row_isnull(rows, 0, 19) ? NULL : pstrdup(ga_row_text(rows, 0, 19));
+	d->delivered = ga_row_int4(rows, 0, 20) + 1;
+	d->published_at = ga_row_isnull(rows, 0, 21) ? 0 : ga_row_timestamp(rows, 0, 21);
 	MemoryContextSwitchTo(before);
 }
 
@@ -367,7 +368,7 @@ take_retry(void *arg)
 		return;
 	read_subscription(&taking->retry->subscription, &rows, 0);
 	read_letter(taking, &rows);
-	taking->retry->id = ga_row_int8(&rows, 0, 11);
+	taking->retry->id = ga_row_int8(&rows, 0, 12);
 	ga_query(&update, ga_int8(taking->retry->id));
 }
 

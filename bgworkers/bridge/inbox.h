@@ -26,6 +26,7 @@ typedef struct GaSubscription
 	int nbackoff;
 	int64 backoff_ms[GA_BACKOFF_MAX];
 	int64 ack_floor;
+	int64 stream_created; /* that the floor is of; ns since 1970, 0: none */
 } GaSubscription;
 
 /* In the handler's transaction. */
@@ -56,7 +57,8 @@ extern bool ga_inbox_fail_alone(const GaSubscription *subscription, const GaDeli
                                 const char *error, bool counted, int64 *wait_ms);
 /* The role's subscriptions, by name, in context. */
 extern bool ga_inbox_subscriptions(MemoryContext context, GaSubscription **subscriptions, int *n);
-extern bool ga_inbox_keep_floor(const GaSubscription *subscription, int64 floor);
+extern bool ga_inbox_keep_floor(const GaSubscription *subscription, int64 floor,
+                                int64 stream_created);
 
 /* A dead letter that is to be handled again: taken off the list before it is tried. */
 typedef struct GaRetry

@@ -533,7 +533,7 @@ ga_nats_ensure_stream(GaNats *nats, const GaNatsStream *stream, char *error)
 }
 
 GaNatsFound
-ga_nats_stream_last(GaNats *nats, const char *stream, uint64_t *last, char *error)
+ga_nats_stream_created(GaNats *nats, const char *stream, int64_t *created_ns, char *error)
 {
 	jsStreamInfo *info = NULL;
 	jsErrCode code = 0;
@@ -542,7 +542,7 @@ ga_nats_stream_last(GaNats *nats, const char *stream, uint64_t *last, char *erro
 
 	block_signals(&before);
 	s = js_GetStreamInfo(&info, nats->js, stream, NULL, &code);
-	*last = s == NATS_OK ? info->State.LastSeq : 0;
+	*created_ns = s == NATS_OK ? info->Created : 0;
 	jsStreamInfo_Destroy(info);
 	restore_signals(&before);
 	if (s == NATS_OK)

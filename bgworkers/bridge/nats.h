@@ -111,9 +111,9 @@ typedef enum GaNatsFound
 
 /* Makes the stream when it is absent; leaves one that exists as it is. */
 extern bool ga_nats_ensure_stream(GaNats *nats, const GaNatsStream *stream, char *error);
-/* The last sequence of a stream. */
-extern GaNatsFound ga_nats_stream_last(GaNats *nats, const char *stream, uint64_t *last,
-                                       char *error);
+/* When a stream was created: one that was made anew has another time, and begins again at 1. */
+extern GaNatsFound ga_nats_stream_created(GaNats *nats, const char *stream, int64_t *created_ns,
+                                          char *error);
 /* Is JetStream itself answering? Tells "no stream takes this" from "nothing is stored now". */
 extern bool ga_nats_storing(GaNats *nats, char *error);
 

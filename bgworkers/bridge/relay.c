@@ -35,6 +35,7 @@ typedef struct Relay
 	unsigned generation; /* in reply subjects: an answer to an earlier page is not ours */
 	int open;            /* rows of the page without an answer */
 	int64 counted_at;
+	bool streams_known; /* they were all there when we last looked */
 } Relay;
 
 /* ---- sending ---- */
@@ -242,7 +243,11 @@ await_answers(Relay *relay)
 		(void) ga_link_wait(relay->nats, Min((long) left, 1000));
 	}
 	if (nobody > 0)
+	{
+		/* One of ours may have been deleted. */
+		relay->streams_known = false;
 		pardon(relay);
+	}
 	MemoryContextSwitchTo(before);
 }
 
@@ -324,7 +329,6 @@ void
 ga_bridge_relay_run(void)
 {
 	Relay relay = {0};
-	bool streams_known = false;
 
 	pin_plans();
 	relay.page.context =
@@ -341,9 +345,9 @@ ga_bridge_relay_run(void)
 		count_now_and_then(&relay);
 		if (ga_link_up(relay.nats, &fresh))
 		{
-			if (fresh || !streams_known)
-				streams_known = ensure_streams(&relay);
-			if (streams_known)
+			if (fresh || !relay.streams_known)
+				relay.streams_known = ensure_streams(&relay);
+			if (relay.streams_known)
 				wait_ms = turn(&relay);
 		}
 		if (wait_ms > 0)

@@ -71,10 +71,11 @@ CREATE TABLE goldenarch.subscriptions (
 	batch int4 NOT NULL CHECK (batch OPERATOR(pg_catalog.>) 0),
 	durable text NOT NULL UNIQUE,
 	ack_floor int8 NOT NULL,
+	stream_created int8 NOT NULL DEFAULT 0,
 	created_by text NOT NULL,
 	created_at timestamptz NOT NULL
 );
-COMMENT ON TABLE goldenarch.subscriptions IS 'Which handler gets what, and the PostgreSQL role it runs as. durable is the name of the JetStream consumer; up to ack_floor in the stream every message is acknowledged.';
+COMMENT ON TABLE goldenarch.subscriptions IS 'Which handler gets what, and the PostgreSQL role it runs as. durable is the name of the JetStream consumer; up to ack_floor in the stream that was created at stream_created (ns since 1970) every message is acknowledged.';
 
 CREATE TABLE goldenarch.inbox (
 	subscription text NOT NULL,
