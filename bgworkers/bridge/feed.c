@@ -80,7 +80,10 @@ make_consumer(GaFeed *feed, GaNats *nats, char *error)
 	if (s->stream_created != created)
 	{
 		if (!ga_inbox_keep_floor(s, 0, created))
+		{
+			snprintf(error, GA_NATS_ERROR_BYTES, "cannot note which stream %s is", s->stream);
 			return false;
+		}
 		s->ack_floor = 0;
 		s->stream_created = created;
 	}

@@ -309,8 +309,6 @@ ga_nats_open(const GaNatsSettings *settings, char *error)
 	restore_signals(&before);
 	free(urls);
 	if (s == NATS_OK)
-	{
-		free(urls);
 		return nats;
 	/* What it holds stays: threads may still know it, and the process ends. */
 	say(error, "cannot set up the connection to NATS", s, 0); /* NOLINT: not a leak that grows */
