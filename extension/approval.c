@@ -23,6 +23,7 @@
 #include "goldenarch/metrics.h"
 #include "goldenarch/query.h"
 #include "goldenarch/queue.h"
+#include "rbac.h"
 
 #define PAYLOAD_MAX (1024 * 1024) /* bytes of jsonb */
 #define PENDING_MAX 1000          /* requests of one person that wait */
@@ -413,6 +414,8 @@ ga_set_approval_policy(PG_FUNCTION_ARGS)
 	ga_enter_global(&call, "system.admin");
 	kind = ga_arg_text_max(fcinfo, 0, "kind", GA_APPROVAL_KIND_MAX, false);
 	permission = ga_arg_text_max(fcinfo, 1, "permission", GA_APPROVAL_KIND_MAX, false);
+	if (!ga_is_permission(permission))
+		ga_bad_argument("permission", "It is of the form part.verb.");
 	quorum = ga_arg_int4(fcinfo, 2, "quorum", 1, QUORUM_MAX);
 	expires = ga_arg_interval_us(fcinfo, 3, "expires", false);
 	if (!PG_ARGISNULL(4) && ga_arg_interval_us(fcinfo, 4, "escalate_after", false) >= expires)

@@ -11,6 +11,7 @@
 #include "goldenarch/audit.h"
 #include "goldenarch/error.h"
 #include "goldenarch/jsonbuild.h"
+#include "rbac.h"
 
 /* A state that work advances to: guards stand before no other. */
 static char *
@@ -51,6 +52,8 @@ ga_sql_set_guard(PG_FUNCTION_ARGS)
 		ga_bad_argument("guard", "The name * stands for all guards in autofix_rules.");
 	state = guarded_state_arg(fcinfo, 1, false);
 	permission = ga_arg_text_max(fcinfo, 2, "permission", GA_NAME_BYTES, false);
+	if (!ga_is_permission(permission))
+		ga_bad_argument("permission", "It is of the form part.verb.");
 	security = ga_arg_bool(fcinfo, 3, "security");
 	remediation = ga_arg_bool(fcinfo, 4, "remediation");
 	(void) ga_query(&set, ga_text(guard), ga_text(state), ga_text(permission), ga_bool(security),

@@ -20,6 +20,9 @@ extern bool ga_push_latest_snapshot(void);
 /* The principal of the PostgreSQL role, whatever token is shown. */
 extern const GaPrincipal *ga_role_principal(void);
 
+/* 'part.verb', of lower-case words */
+extern bool ga_is_permission(const char *permission);
+
 /* health(): roles that are mapped and gone. Inside ga_enter. */
 extern GaHealth ga_identity_health(void);
 

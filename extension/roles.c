@@ -58,17 +58,32 @@ is_word(const char *text, const char *further)
 	return true;
 }
 
-/* 'part.verb', of lower-case words; '-' before it denies. */
+bool
+ga_is_permission(const char *permission)
+{
+	const char *dot = strchr(permission, '.');
+
+	return strlen(permission) <= GA_PERMISSION_MAX_BYTES && dot && is_word(permission, ".-") &&
+	       is_word(dot + 1, ".-") && permission[strlen(permission) - 1] != '.';
+}
+
+/* '-' before it denies. */
 static void
 check_permission(const char *permission)
 {
-	const char *name = permission[0] == '-' ? permission + 1 : permission;
-	const char *dot = strchr(name, '.');
-
-	if (strlen(permission) > GA_PERMISSION_MAX_BYTES || !dot || !is_word(name, ".-") ||
-	    !is_word(dot + 1, ".-") || name[strlen(name) - 1] == '.')
+	if (strlen(permission) > GA_PERMISSION_MAX_BYTES ||
+	    !ga_is_permission(permission[0] == '-' ? permission + 1 : permission))
 		ga_bad_argument("permissions",
 		                psprintf("\"%s\" is not of the form part.verb or -part.verb.", permission));
+}
+
+static void
+put_words(GaJson *json, const char *key, char **words, int n)
+{
+	ga_json_begin_array_in(json, key);
+	for (int i = 0; i < n; i++)
+		ga_json_text(json, NULL, words[i]);
+	ga_json_end_array(json);
 }
 
 static void
@@ -90,6 +105,7 @@ ga_create_role(PG_FUNCTION_ARGS)
 	            "VALUES ($1, $2, $3, $4) ON CONFLICT (role) DO NOTHING",
 	            TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID);
 	GaCall call;
+	GaJson details;
 	char *role;
 	char **permissions;
 	char **inherits;
@@ -117,7 +133,11 @@ ga_create_role(PG_FUNCTION_ARGS)
 	        .count == 0)
 		ereport(ERROR,
 		        (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("role \"%s\" already exists", role)));
-	(void) ga_audit("create_role", "role", role, ga_json_pairs("rate_limit", rate, NULL));
+	ga_json_begin_object(&details);
+	put_words(&details, "permissions", permissions, npermissions);
+	put_words(&details, "inherits", inherits, ninherits);
+	ga_json_text(&details, "rate_limit", rate);
+	(void) ga_audit("create_role", "role", role, ga_json_end(&details));
 	ga_leave(&call);
 	PG_RETURN_VOID();
 }
@@ -204,6 +224,7 @@ ga_map_role(PG_FUNCTION_ARGS)
 	            "VALUES ($1, $2, $3, $4)",
 	            TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID);
 	GaCall call;
+	GaJson details;
 	char *pg_role;
 	char *subject;
 	char **roles;
@@ -223,8 +244,11 @@ ga_map_role(PG_FUNCTION_ARGS)
 	(void) forget_mapping(pg_role);
 	(void) ga_query(&insert, ga_text(tenant), ga_text(pg_role), ga_text(subject),
 	                ga_text_array((const char *const *) roles, n));
-	(void) ga_audit("map_role", "pg_role", pg_role,
-	                ga_json_pairs("subject", subject, "tenant", tenant, NULL));
+	ga_json_begin_object(&details);
+	ga_json_text(&details, "subject", subject);
+	ga_json_text(&details, "tenant", tenant);
+	put_words(&details, "roles", roles, n);
+	(void) ga_audit("map_role", "pg_role", pg_role, ga_json_end(&details));
 	ga_leave(&call);
 	PG_RETURN_VOID();
 }

@@ -197,6 +197,7 @@ SELECT attempt($$SELECT goldenarch.set_approval_policy(NULL)$$);
 SELECT attempt($$SELECT goldenarch.set_approval_policy('')$$);
 SELECT attempt($$SELECT goldenarch.set_approval_policy(repeat('k', 101))$$);
 SELECT attempt($$SELECT goldenarch.set_approval_policy('k', permission => NULL)$$);
+SELECT attempt($$SELECT goldenarch.set_approval_policy('k', permission => 'nodot')$$);
 SELECT attempt($$SELECT goldenarch.set_approval_policy('k', quorum => 0)$$);
 SELECT attempt($$SELECT goldenarch.set_approval_policy('k', quorum => 101)$$);
 SELECT attempt($$SELECT goldenarch.set_approval_policy('k', quorum => NULL)$$);

@@ -166,7 +166,7 @@ SELECT q, attempt(replace(q, 'TASK', quote_literal(:'norule'))) FROM (VALUES
 	($$SELECT goldenarch.handle_guard_failure('00000000-0000-0000-0000-000000000000', '{"guard_name": "a"}')$$)) AS bad(q);
 SELECT q, attempt(q) FROM (VALUES ($$SELECT goldenarch.set_guard(NULL, 'reviewing')$$), ($$SELECT goldenarch.set_guard('*', 'reviewing')$$),
 	($$SELECT goldenarch.set_guard('a', NULL)$$), ($$SELECT goldenarch.set_guard('a', 'failed')$$), ($$SELECT goldenarch.set_guard('a', '*')$$),
-	($$SELECT goldenarch.set_guard('a', 'reviewing', '')$$), ($$SELECT goldenarch.set_guard('a', 'reviewing', security => NULL)$$),
+	($$SELECT goldenarch.set_guard('a', 'reviewing', '')$$), ($$SELECT goldenarch.set_guard('a', 'reviewing', 'nodot')$$), ($$SELECT goldenarch.set_guard('a', 'reviewing', security => NULL)$$),
 	($$SELECT goldenarch.set_guard('a', 'reviewing', remediation => NULL)$$), ('SELECT goldenarch.drop_guard(NULL)'),
 	($$SELECT goldenarch.set_autofix_rule(NULL, 'fix', 'r', 'd')$$), ($$SELECT goldenarch.set_autofix_rule('a', '', 'r', 'd')$$),
 	($$SELECT goldenarch.set_autofix_rule('a', 'task', 'r', 'd')$$), ($$SELECT goldenarch.set_autofix_rule('a', 'fix', NULL, 'd')$$),
