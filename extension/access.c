@@ -6,7 +6,7 @@
  *	app       EXECUTE on every function but those for triggers, scripts and the executor, SELECT on
  *	          views and on tables under row security; each function then asks for its permission
  *	executor  EXECUTE on the functions whose COMMENT says "Access: executor."
- *	monitor   SELECT on the views of operations, EXECUTE on health() and prometheus_metrics()
+ *	monitor   SELECT on the views of operations, EXECUTE on what pg_monitor may call
  *
  * What was granted is a row too: a dump restored elsewhere, and an upgrade that brought new
  * functions, are made good by repair_grants().
@@ -32,9 +32,8 @@ static GaStmt functions_of =
             "pg_catalog.oid AND c.says OPERATOR(pg_catalog.~) 'Permission: ' "
             "AND CASE $1 WHEN 'executor' THEN c.says OPERATOR(pg_catalog.~) '(executor''s role "
             "alone|Access: executor)' "
-            "WHEN 'monitor' THEN p.proname OPERATOR(pg_catalog.=) ANY "
-            "('{health,prometheus_metrics,autoscale_backlog,audit_status}'::pg_catalog.text[]::"
-            "pg_catalog.name[]) ELSE c.says OPERATOR(pg_catalog.!~) '(executor''s role "
+            "WHEN 'monitor' THEN c.says OPERATOR(pg_catalog.~) 'For members of pg_monitor' ELSE "
+            "c.says OPERATOR(pg_catalog.!~) '(executor''s role "
             "alone|Access: executor)' END "
             "ORDER BY p.oid",
             TEXTOID);

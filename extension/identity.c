@@ -25,6 +25,7 @@
 #include "goldenarch/clock.h"
 #include "goldenarch/error.h"
 #include "goldenarch/guc.h"
+#include "goldenarch/metrics.h"
 #include "goldenarch/query.h"
 #include "rbac.h"
 
@@ -319,6 +320,7 @@ deny_token(const GaClaims *claims, const char *problem)
 	                   .message = "token rejected"};
 
 	denial.detail = psprintf("The token %s.", problem);
+	ga_count(GA_COUNT_AUTH_FAILED);
 	ga_deny(&denial);
 }
 

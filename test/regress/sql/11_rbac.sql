@@ -172,6 +172,21 @@ SELECT goldenarch.grant_access('rbac_app', 'root');
 SELECT goldenarch.grant_access('nobody_here', 'app');
 SELECT goldenarch.revoke_access('rbac_app', NULL);
 
+-- Who monitors sees every view of operations that the roles it is mapped to show.
+SELECT goldenarch.map_role('rbac_monitor', 'watcher', '{observer}');
+SET ROLE rbac_monitor;
+SELECT (SELECT count(*) FROM goldenarch.health()) > 0 AS health, (SELECT count(*) FROM goldenarch.metrics) > 0 AS metrics,
+       (SELECT count(*) FROM goldenarch.bridge_status) AS bridge, (SELECT count(*) FROM goldenarch.circuit_breakers) >= 0 AS circuits;
+SELECT count(*) FROM goldenarch.sandbox_executors;
+SELECT goldenarch.create_task('t');
+RESET ROLE;
+SELECT goldenarch.unmap_role('rbac_monitor');
+-- The trail says what was given; refused tokens are counted.
+SELECT goldenarch.create_role('traced', '{a.b,-c.d}', '{observer}', '7/minute');
+SELECT action, resource_id, details FROM goldenarch.audit_log WHERE action IN ('create_role', 'map_role') ORDER BY id DESC LIMIT 2;
+SELECT value AS before FROM goldenarch.metrics WHERE name = 'goldenarch_authentication_failures_total' \gset
+SELECT goldenarch.authenticate('forged');
+SELECT value - :before AS counted FROM goldenarch.metrics WHERE name = 'goldenarch_authentication_failures_total';
 SELECT goldenarch.revoke_access('rbac_tenant_admin', 'app'), goldenarch.revoke_access('rbac_monitor', 'monitor');
 DROP ROLE rbac_app;
 DROP ROLE rbac_tenant_admin;
