@@ -77,11 +77,12 @@ ga_bundle_build_default(const GaOptions *options, char *why)
 			return ga_fail(why, "cannot create %s: %s", path, strerror(errno));
 	}
 	ga_path(path, "%s/etc/passwd", root);
-	if (!ga_replace_file(path, "root:x:0:0:root:/:/bin/false\n"
+	if (access(path, F_OK) != 0 &&
+	    !ga_replace_file(path, "root:x:0:0:root:/:/bin/false\n"
 	                           "nobody:x:65534:65534:nobody:/tmp:/bin/false\n"))
 		return ga_fail(why, "cannot write %s: %s", path, strerror(errno));
 	ga_path(path, "%s/etc/group", root);
-	if (!ga_replace_file(path, "root:x:0:\nnogroup:x:65534:\n"))
+	if (access(path, F_OK) != 0 && !ga_replace_file(path, "root:x:0:\nnogroup:x:65534:\n"))
 		return ga_fail(why, "cannot write %s: %s", path, strerror(errno));
 	ga_path(path, "%s/sbx-init", root);
 	return ga_copy_file(options->init, path, 0755, why);

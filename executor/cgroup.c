@@ -125,44 +125,90 @@ find_mount(const char *controller, char *mount)
 }
 
 /*
- * Version 2: hand the controllers down to the children of a folder. A folder that holds processes
- * cannot; when they are ours alone (a container, a delegated unit) we step into a child first.
+ * Make a folder and its parents. Several daemons share the parent, and the last of them to end
+ * removes it: who comes at that moment tries again.
  */
 static bool
+make_base(const char *path, char *why)
+{
+	for (int attempt = 0; attempt < 5; attempt++)
+	{
+		if (ga_make_dirs(path, 0755, why))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/*
+ * Version 2: hand the controllers down to the children of a folder, as far as that is ours to do. A
+ * folder that holds processes cannot; when it holds this daemon alone (a delegated unit, a
+ * container) the daemon steps into a child of it first.
+ */
+static void
 hand_down(const char *folder)
 {
-	char path[GA_PATH_MAX], step[GA_PATH_MAX], pid[32];
+	char control[GA_PATH_MAX], step[GA_PATH_MAX], procs[GA_PATH_MAX], pid[32];
 
-	if (!ga_path(path, "%s/cgroup.subtree_control", folder))
-		return false;
-	if (ga_write_file(path, "+memory +pids +cpu"))
-		return true;
-	if (!ga_path(step, "%s/goldenarch-daemon", folder))
-		return false;
+	if (!ga_path(control, "%s/cgroup.subtree_control", folder) ||
+	    !ga_path(step, "%s/goldenarch-daemon", folder) ||
+	    !ga_path(procs, "%s/cgroup.procs", step) || ga_write_file(control, "+memory +pids +cpu") ||
+	    errno != EBUSY)
+		return;
 	mkdir(step, 0755);
 	snprintf(pid, sizeof(pid), "%d", (int) getpid());
-	if (!ga_path(step, "%s/goldenarch-daemon/cgroup.procs", folder) || !ga_write_file(step, pid))
+	if (ga_write_file(procs, pid))
+		(void) ga_write_file(control, "+memory +pids +cpu");
+	else
+		rmdir(step);
+}
+
+/* Version 2: the path of the daemon's own cgroup, which "self" stands for. */
+static bool
+own_path(char *path)
+{
+	char text[4096];
+	char *at;
+
+	if (ga_read_file("/proc/self/cgroup", text, sizeof(text)) < 0)
 		return false;
-	return ga_write_file(path, "+memory +pids +cpu");
+	at = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+	if (at == NULL)
+		return false;
+	at = strchr(at, '/');
+	if (at != NULL)
+		at[strcspn(at, "\n")] = '\0';
+	return at != NULL && ga_path(path, "%s", at + 1);
 }
 
 static bool
 open_unified(GaCgroups *groups, const char *mount, const char *parent, const char *tag, char *why)
 {
-	char folder[GA_PATH_MAX];
+	char folder[GA_PATH_MAX], own[GA_PATH_MAX], path[GA_PATH_MAX], given[256];
 
 	groups->version = 2;
 	groups->count = 1;
+	if (strcmp(parent, "self") == 0)
+	{
+		if (!own_path(own))
+			return ga_fail(why, "cannot tell the daemon's own cgroup");
+		parent = own;
+	}
 	if (!ga_path(folder, "%s/%s", mount, parent) ||
-	    !ga_path(groups->base[0], "%s/%s/%s", mount, parent, tag))
+	    !ga_path(groups->base[0], "%s/%s/%s", mount, parent, tag) ||
+	    !ga_path(path, "%s/cgroup.subtree_control", groups->base[0]))
 		return ga_fail(why, "cgroup path too long");
-	if (!hand_down(mount))
-		return ga_fail(why, "cgroup controllers memory, pids and cpu are not delegated to %s",
-		               mount);
-	if (!ga_make_dirs(folder, 0755, why) || !hand_down(folder))
-		return ga_fail(why, "cannot use cgroup %s", folder);
-	if (!ga_make_dirs(groups->base[0], 0755, why) || !hand_down(groups->base[0]))
-		return ga_fail(why, "cannot use cgroup %s", groups->base[0]);
+	hand_down(mount);
+	if (!make_base(folder, why))
+		return false;
+	hand_down(folder);
+	if (!make_base(groups->base[0], why))
+		return false;
+	hand_down(groups->base[0]);
+	if (ga_read_file(path, given, sizeof(given)) < 0 || strstr(given, "memory") == NULL ||
+	    strstr(given, "pids") == NULL || strstr(given, "cpu") == NULL)
+		return ga_fail(why, "cgroup controllers memory, pids and cpu do not reach %s",
+		               groups->base[0]);
 	return true;
 }
 
@@ -186,7 +232,7 @@ ga_cgroup_open(GaCgroups *groups, const char *parent, const char *tag, char *why
 			return ga_fail(why, "cgroup controller %s is not mounted", controllers[i]);
 		if (!ga_path(groups->base[i], "%s/%s/%s", mount, parent, tag))
 			return ga_fail(why, "cgroup path too long");
-		if (!ga_make_dirs(groups->base[i], 0755, why))
+		if (!make_base(groups->base[i], why))
 			return false;
 	}
 	return true;

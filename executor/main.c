@@ -39,7 +39,8 @@ static const char usage_text[] =
     "  --runsc PATH          (default: runsc on the PATH)\n"
     "  --platform NAME       runsc's platform (default ptrace)\n"
     "  --init PATH           sbx-init (default: beside this program)\n"
-    "  --cgroup-parent PATH  below each controller's mount (default goldenarch)\n"
+    "  --cgroup-parent PATH  below each controller's mount (default goldenarch;\n"
+    "                        version 2: self, the daemon's own delegated one)\n"
     "  --metrics-port PORT   serve OpenMetrics on 127.0.0.1 (default 0: do not)\n"
     "  --grace SECONDS       what running jobs get at SIGTERM (default 10)\n"
     "  --check               prove that this host can sandbox, print it, exit 0 or 78\n"
@@ -189,6 +190,20 @@ read_options(GaOptions *options, int argc, char **argv, char *why)
 	return set_paths(options, state, rootfs, init, why);
 }
 
+/* What decides over sandboxes must not be writable by anybody but the daemon's own user. */
+static bool
+check_owner(const char *path, char *why)
+{
+	struct stat info;
+
+	if (stat(path, &info) != 0)
+		return ga_fail(why, "cannot look at %s: %s", path, strerror(errno));
+	if (info.st_uid != geteuid() || (info.st_mode & 022) != 0)
+		return ga_fail(why, "%s must belong to the executor's user and be writable by nobody else",
+		               path);
+	return true;
+}
+
 static bool
 lock_state(const GaOptions *options, char *why)
 {
@@ -245,9 +260,10 @@ prepare(GaPool *pool, const GaOptions *options, char *why)
 {
 	char version[128];
 
-	if (!ga_preflight_runsc(options, version, sizeof(version), why) || !lock_state(options, why) ||
+	if (!ga_preflight_runsc(options, version, sizeof(version), why) ||
+	    !check_owner(options->state_dir, why) || !lock_state(options, why) ||
 	    !sweep(&pool->host, why) || !ga_bundle_build_default(options, why) ||
-	    !ga_preflight_canary(&pool->host, why) ||
+	    !check_owner(options->rootfs_dir, why) || !ga_preflight_canary(&pool->host, why) ||
 	    !ga_metrics_open(&pool->metrics, options->metrics_port, why))
 		return false;
 	ga_log("%s, platform %s, %s, cgroup v%d: the walls stand", version, options->platform,
