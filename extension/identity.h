@@ -18,7 +18,7 @@ extern const GaPrincipal *ga_token_principal(void);
 /* Who a caller is that nothing vouches for. */
 extern const GaPrincipal *ga_anonymous_principal(void);
 
-/* What a verified token says; strings live in the context current at ga_jwt_verify. */
+/* What a verified token says. */
 typedef struct GaClaims
 {
 	const char *payload;  /* the claims as JSON text, strictly parsed */
@@ -29,10 +29,16 @@ typedef struct GaClaims
 	const char **roles;
 	int nroles;
 	TimestampTz expires_at;
+	bool perhaps_old; /* keys or revocations were read under the caller's snapshot */
 } GaClaims;
 
-/* Null when the token is good, else what is wrong with it. Enters on its own; no side effect. */
+/*
+ * Null when the token is good, else what is wrong with it. Enters on its own; no side effect. The
+ * strings of *claims last to the next call.
+ */
 extern const char *ga_jwt_verify(const char *token, GaClaims *claims);
+/* The same, whatever was verified before. */
+extern const char *ga_jwt_verify_afresh(const char *token, GaClaims *claims);
 
 /*
  * A secret that came as a literal is taken out of what others may read: pg_stat_activity, and the

@@ -51,6 +51,13 @@ ga_principal_forget(void)
 	outdated = true;
 }
 
+uint64
+ga_identity_generation(void)
+{
+	ga_rbac_watch();
+	return generation;
+}
+
 void
 ga_principal_end_transaction(void)
 {

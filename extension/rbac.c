@@ -46,8 +46,9 @@ static HTAB *sets;
 static bool stale;
 
 /* The tables identity is read from; a leaf is written directly only by a restore. */
-static const char *const watched_names[] = {"roles", "role_grants", "role_grants_rows",
-                                            "role_mappings", "role_mappings_rows"};
+static const char *const watched_names[] = {
+    "roles",    "role_grants",   "role_grants_rows", "role_mappings", "role_mappings_rows",
+    "jwt_keys", "revoked_tokens"};
 static Oid watched[lengthof(watched_names)];
 static int nwatched;
 

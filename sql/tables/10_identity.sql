@@ -99,6 +99,9 @@ CREATE TABLE goldenarch.jwt_keys (
 COMMENT ON TABLE goldenarch.jwt_keys IS
 'Keys that tokens are verified and signed with, each bound to its algorithm. issuer '''': not checked. verify_key: SubjectPublicKeyInfo or the HMAC secret; sign_key: PKCS#8. Written by add_jwt_key(), load_jwks(), retire_jwt_key().';
 ALTER TABLE goldenarch.jwt_keys ENABLE ROW LEVEL SECURITY;
+CREATE TRIGGER roles_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON goldenarch.jwt_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION goldenarch.roles_changed();
+ALTER TABLE goldenarch.jwt_keys ENABLE ALWAYS TRIGGER roles_changed;
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.jwt_keys', '');
 
 CREATE TABLE goldenarch.revoked_tokens (
@@ -110,6 +113,9 @@ CREATE TABLE goldenarch.revoked_tokens (
 COMMENT ON TABLE goldenarch.revoked_tokens IS
 'Tokens (jti) refused until a time, after which run_maintenance() forgets them. Written by revoke_token().';
 ALTER TABLE goldenarch.revoked_tokens ENABLE ROW LEVEL SECURITY;
+CREATE TRIGGER roles_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON goldenarch.revoked_tokens
+    FOR EACH STATEMENT EXECUTE FUNCTION goldenarch.roles_changed();
+ALTER TABLE goldenarch.revoked_tokens ENABLE ALWAYS TRIGGER roles_changed;
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.revoked_tokens', '');
 
 CREATE TYPE goldenarch.principal AS (

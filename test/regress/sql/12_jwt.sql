@@ -213,6 +213,22 @@ SELECT goldenarch.verify_jwt(:'token');
 SELECT goldenarch.retire_jwt_key(NULL);
 SELECT goldenarch.retire_jwt_key('hs', 'elsewhere'), goldenarch.retire_jwt_key('hs', 'iss');
 
+-- What was verified is remembered only while keys and revocations stand as they did, rollbacks included.
+SELECT goldenarch.issue_jwt('dora', 'observer', ttl => '3 seconds') AS dora \gset
+SELECT goldenarch.verify_jwt(:'dora')->>'sub' AS sub, goldenarch.verify_jwt(:'dora')->>'sub' AS again;
+BEGIN;
+SELECT goldenarch.retire_jwt_key('ec');
+SELECT goldenarch.verify_jwt(:'dora');
+ROLLBACK;
+SELECT goldenarch.verify_jwt(:'dora')->>'sub' AS sub;
+BEGIN;
+SELECT goldenarch.revoke_token(goldenarch.verify_jwt(:'dora')->>'jti', 'infinity');
+SELECT goldenarch.verify_jwt(:'dora');
+ROLLBACK;
+SELECT goldenarch.verify_jwt(:'dora')->>'sub' AS sub;
+SELECT pg_sleep(3.1);
+SELECT goldenarch.verify_jwt(:'dora');
+
 -- No secret and no token in the audit log.
 SELECT count(*) FROM goldenarch.audit_log WHERE details::text ~ 'eyJ|PRIVATE|AyM1';
 SELECT action, resource_id, count(*) FROM goldenarch.audit_log WHERE action NOT IN ('issue_jwt', 'revoke_token')

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Tokens that were verified, kept per backend by the SHA-256 of their text: an application that
+ * authenticates in each transaction pays for the signature once.
+ *
+ * Only full successes are kept. A hit counts while the identity tables are as they were (keys and
+ * revocations send relcache invalidations, heard at each look-up) and while the token lives. No
+ * token is stored, only its hash and what it says.
+ */
+#include "identity.h"
+
+#include "utils/memutils.h"
+
+#include "digest.h"
+#include "goldenarch/clock.h"
+#include "rbac.h"
+
+typedef struct Verified
+{
+	MemoryContext context; /* of the strings; null: unused */
+	uint8 hash[GA_HASH_BYTES];
+	uint64 generation;
+	GaClaims claims;
+} Verified;
+
+static Verified cache[GA_JWT_CACHE_ENTRIES];
+static int next_slot;
+
+static const Verified *
+find(const uint8 *hash, uint64 generation)
+{
+	int i;
+
+	for (i = 0; i < GA_JWT_CACHE_ENTRIES; i++)
+	{
+		if (cache[i].context && cache[i].generation == generation &&
+		    memcmp(cache[i].hash, hash, GA_HASH_BYTES) == 0)
+			return cache[i].claims.expires_at > ga_now() ? &cache[i] : NULL;
+	}
+	return NULL;
+}
+
+static const char *
+copy_text(const char *text)
+{
+	return text ? pstrdup(text) : NULL;
+}
+
+static void
+keep(const uint8 *hash, uint64 generation, const GaClaims *claims)
+{
+	Verified *slot = &cache[next_slot];
+	MemoryContext context =
+	    AllocSetContextCreate(TopMemoryContext, "goldenarch token", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	GaClaims copy = *claims;
+	int i;
+
+	copy.payload = copy_text(claims->payload);
+	copy.kid = copy_text(claims->kid);
+	copy.subject = copy_text(claims->subject);
+	copy.tenant = copy_text(claims->tenant);
+	copy.token_id = copy_text(claims->token_id);
+	copy.roles = palloc0(sizeof(char *) * (claims->nroles + 1));
+	for (i = 0; i < claims->nroles; i++)
+		copy.roles[i] = pstrdup(claims->roles[i]);
+	MemoryContextSwitchTo(old);
+	if (slot->context)
+		MemoryContextDelete(slot->context);
+	slot->context = context;
+	slot->generation = generation;
+	slot->claims = copy;
+	memcpy(slot->hash, hash, GA_HASH_BYTES);
+	next_slot = (next_slot + 1) % GA_JWT_CACHE_ENTRIES;
+}
+
+const char *
+ga_jwt_verify(const char *token, GaClaims *claims)
+{
+	GaBytes piece = {token, strlen(token)};
+	uint8 hash[GA_HASH_BYTES];
+	uint64 generation = ga_identity_generation();
+	const Verified *known;
+	const char *problem;
+
+	if (!ga_sha256(&piece, 1, hash))
+		elog(ERROR, "could not compute SHA-256");
+	known = find(hash, generation);
+	if (known)
+	{
+		*claims = known->claims;
+		return NULL;
+	}
+	problem = ga_jwt_verify_afresh(token, claims);
+	/* what changed meanwhile, or was read under an old snapshot, is not kept */
+	if (!problem && !claims->perhaps_old && generation == ga_identity_generation())
+		keep(hash, generation, claims);
+	return problem;
+}
