@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 #include "goldenarch/error.h"
 #include "goldenarch/principal.h"
@@ -74,7 +75,7 @@ bool
 ga_budget_find(const char *request_id, const char *floor, const char *ceiling, TimestampTz now,
                GaBudgetRecord *record)
 {
-	static GaStmt find = GA_STMT(
+	static GaStmt find = GA_READ(
 	    "SELECT r.tenant::pg_catalog.text, r.budget::pg_catalog.text, r.type::pg_catalog.text, "
 	    "r.amount::pg_catalog.int8, COALESCE(r.fingerprint, 0)::pg_catalog.int8, "
 	    "COALESCE(r.available, 0)::pg_catalog.int8, r.at::pg_catalog.timestamptz, "
@@ -94,11 +95,15 @@ ga_budget_find(const char *request_id, const char *floor, const char *ceiling, T
 	    "AND r.tenant OPERATOR(pg_catalog.<=) $3 AND r.phase OPERATOR(pg_catalog.=) "
 	    "0::pg_catalog.int2",
 	    TEXTOID, TEXTOID, TEXTOID);
-	GaRows rows = ga_query(&find, ga_text(request_id), ga_text(floor), ga_text(ceiling));
+	GaRows rows;
 	bool isnull;
 	char *type;
 	char *terminal;
 
+	/* By the newest snapshot: what another released since ours was taken is approved no more. */
+	PushActiveSnapshot(GetLatestSnapshot());
+	rows = ga_query(&find, ga_text(request_id), ga_text(floor), ga_text(ceiling));
+	PopActiveSnapshot();
 	if (rows.count == 0)
 		return false;
 	if (rows.count > 1)

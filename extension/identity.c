@@ -173,20 +173,32 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 }
 
+void
+ga_identity_forget(void)
+{
+	if (state.current)
+		save_state();
+	state.current = state.remains = NULL;
+	token_seen = false;
+}
+
 /* DISCARD ALL is what poolers send between clients; it ends a session identity as logout() does. */
 static void
 on_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
            ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
            DestReceiver *receiver, QueryCompletion *completion)
 {
+	/* asked before: what ends a transaction may free the statement */
+	bool discard_all = IsA(statement->utilityStmt, DiscardStmt) &&
+	                   ((DiscardStmt *) statement->utilityStmt)->target == DISCARD_ALL;
+
 	if (next_utility_hook)
 		next_utility_hook(statement, query, read_only_tree, context, params, environment, receiver,
 		                  completion);
 	else
 		standard_ProcessUtility(statement, query, read_only_tree, context, params, environment,
 		                        receiver, completion);
-	if (IsA(statement->utilityStmt, DiscardStmt) &&
-	    ((DiscardStmt *) statement->utilityStmt)->target == DISCARD_ALL && state.current)
+	if (discard_all && state.current)
 	{
 		save_state();
 		state.current = state.remains = NULL;
@@ -212,7 +224,7 @@ ga_hide_secret(const char *secret)
 		return;
 	pgstat_report_activity(STATE_RUNNING, "<a statement with a secret in it>");
 	/* only a text that holds the secret is written to, so never a constant of the server's */
-	for (; at; at = strstr(at, secret))
+	for (; at; at = strstr(at + length, secret))
 		memset(at, '*', length);
 }
 

@@ -28,6 +28,7 @@
 
 #include "goldenarch/bridge.h"
 #include "goldenarch/error.h"
+#include "goldenarch/principal.h"
 
 #define ATTRIBUTES 8
 
@@ -197,5 +198,7 @@ ga_handler_call(const char *handler, const GaDelivery *delivery, int timeout_ms,
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	/* One handler's token is not the next one's, though they share a transaction. */
+	ga_identity_forget();
 	return result;
 }

@@ -8,6 +8,7 @@
  */
 #include "inbox.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -166,6 +167,7 @@ mark(void *arg)
 	Job *job = arg;
 	int attempts;
 
+	ForceSyncCommit();
 	job->mark = GA_MARK_DONE;
 	if (ga_query(&find, ga_text(job->subscription->name), ga_text(job->delivery->key)).count > 0)
 		return;
@@ -195,6 +197,7 @@ fail_alone(void *arg)
 {
 	Job *job = arg;
 
+	ForceSyncCommit();
 	job->wait_ms = fail(job->subscription, job->delivery, job->error, false, job->counted);
 }
 

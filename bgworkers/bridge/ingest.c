@@ -209,6 +209,8 @@ run_transaction(Ingest *ingest, void (*body)(void *arg), void *arg)
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		body(arg);
+		/* What is acknowledged must be on disk, whatever synchronous_commit says. */
+		ForceSyncCommit();
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 		ok = true;

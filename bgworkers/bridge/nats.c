@@ -134,7 +134,9 @@ on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *
 	message->data = natsMsg_GetData(msg);
 	message->bytes = (size_t) natsMsg_GetDataLength(msg);
 	message->held = msg;
-	if (message->bytes == 0 && natsMsgHeader_Get(msg, "Status", &status) == NATS_OK && status)
+	/* On our inbox alone: a message of a stream may have a header of this name, and is one. */
+	if (message->bytes == 0 && strncmp(message->subject, nats->inbox, strlen(nats->inbox)) == 0 &&
+	    natsMsgHeader_Get(msg, "Status", &status) == NATS_OK && status)
 		message->status = atoi(status);
 	pthread_mutex_lock(&nats->lock);
 	*nats->last = message;

@@ -7,6 +7,7 @@
  */
 #include "entry.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -155,6 +156,8 @@ read_answer(Relay *relay, GaOutboxRow *row, const GaNatsMessage *answer)
 		return;
 	}
 	why = member_text(json, "\"description\":\"");
+	if (why && !pg_verify_mbstr(PG_UTF8, why, (int) strlen(why), true))
+		why = NULL;
 	why = psprintf("%s (%d)", why ? why : "unreadable answer of JetStream",
 	               code ? atoi(code + strlen("\"err_code\":")) : 0);
 	switch (code ? atoi(code + strlen("\"err_code\":")) : 0)

@@ -41,6 +41,9 @@ typedef struct GaPrincipal
  */
 extern GA_EXPORT const GaPrincipal *ga_principal(void);
 
+/* A worker that runs another's code: the token it showed, if any, ends with it. */
+extern GA_EXPORT void ga_identity_forget(void);
+
 /* True when the principal holds the permission (deny wins; system.admin implies all). */
 extern GA_EXPORT bool ga_has_permission(const GaPrincipal *who, const char *permission);
 
