@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * A caller's own SQL, run with the caller's rights: the other half of query.c, kept apart from it so
- * that the switch to the owner and a caller's text are never in one file. SPI, like there.
+ * A caller's own SQL, run with the caller's rights: the other half of query.c, kept apart from it,
+ * so that the switch to the owner and a caller's text are never in one file. SPI, like there.
  *
  * Parameters have no types of their own: the parser finds them, as it does for a client's Parse
  * message, and each value is read by the input function of the type it found.
