@@ -20,7 +20,6 @@ char *ga_guc_nats_tls_ca_file;
 char *ga_guc_nats_tls_cert_file;
 char *ga_guc_nats_tls_key_file;
 char *ga_guc_redis_url;
-char *ga_guc_audit_key_file;
 int ga_guc_audit_wait;
 bool ga_guc_allow_session_identity;
 double ga_guc_default_token_limit;
@@ -63,8 +62,6 @@ static const StringSetting strings[] = {
      &ga_guc_nats_tls_key_file, "", PGC_SIGHUP, URL_FLAGS},
     {"goldenarch.redis_url", "Redis server that mirrors budget states; empty: no mirror.",
      &ga_guc_redis_url, "", PGC_SIGHUP, URL_FLAGS},
-    {"goldenarch.audit_key_file", "File of the key that signs audit heads, mode 0600.",
-     &ga_guc_audit_key_file, "", PGC_SIGHUP, URL_FLAGS},
 };
 
 typedef struct IntSetting

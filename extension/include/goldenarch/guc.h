@@ -15,7 +15,6 @@ extern GA_EXPORT char *ga_guc_nats_tls_ca_file;
 extern GA_EXPORT char *ga_guc_nats_tls_cert_file;
 extern GA_EXPORT char *ga_guc_nats_tls_key_file;
 extern GA_EXPORT char *ga_guc_redis_url;
-extern GA_EXPORT char *ga_guc_audit_key_file;
 extern GA_EXPORT int ga_guc_audit_wait; /* ms */
 extern GA_EXPORT bool ga_guc_allow_session_identity;
 extern GA_EXPORT double ga_guc_default_token_limit; /* tokens; 0: unknown budgets are errors */
