@@ -408,7 +408,7 @@ static bool
 uri_authority(Text t, bool international)
 {
 	const char *host = t.at;
-	const char *port = t.end;
+	const char *port;
 
 	for (const char *c = t.at; c < t.end; c++)
 	{

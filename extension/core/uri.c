@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * RFC 3986 section 5.2 without the parts a schema has no use for: nothing is normalised but dot segments,
- * and the fragment is cut off. Pure; every result is in the arena.
+ * RFC 3986 section 5.2 without the parts a schema has no use for: nothing is normalised but dot
+ * segments, and the fragment is cut off. Pure; every result is in the arena.
  */
 #include "uri.h"
 
