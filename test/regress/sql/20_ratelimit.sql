@@ -2,6 +2,7 @@
 -- Rate limits: GCRA in shared memory, per key and tenant, unaffected by rollback.
 \set SHOW_CONTEXT never
 CREATE ROLE rate_joe;
+GRANT USAGE ON SCHEMA goldenarch TO rate_joe;
 GRANT EXECUTE ON FUNCTION goldenarch.rate_limit(text, text, integer), goldenarch.set_rate_limit(text, text, integer) TO rate_joe;
 
 SELECT goldenarch.set_rate_limit('api', '3/hour');
@@ -28,6 +29,19 @@ SELECT allowed, retry_after IS NULL AS never FROM goldenarch.rate_limit('api', '
 SELECT goldenarch.require_rate('api', 'big', 4);
 SELECT goldenarch.set_rate_limit('api', '1/s', 10);
 SELECT allowed, remaining FROM goldenarch.rate_limit('api', 'burst', 9);
+
+-- Another tenant's key of the same name is another key.
+SELECT goldenarch.set_rate_limit('shared', '1/hour');
+SELECT allowed FROM goldenarch.rate_limit('shared', 'k');
+SELECT allowed FROM goldenarch.rate_limit('shared', 'k');
+INSERT INTO goldenarch.role_mappings (tenant, pg_role, subject, roles) VALUES ('acme', 'rate_joe', 'joe', '{developer}');
+SET ROLE rate_joe;
+SELECT allowed FROM goldenarch.rate_limit('shared', 'k');
+SELECT allowed FROM goldenarch.rate_limit('shared', 'k');
+-- His role's rate is that of developers.
+SELECT abs(n - 31) <= 1 AS thirty FROM (SELECT count(*) FILTER (WHERE (goldenarch.rate_limit()).allowed) AS n FROM generate_series(1, 40)) c;
+RESET ROLE;
+DELETE FROM goldenarch.role_mappings WHERE pg_role = 'rate_joe';
 
 -- Null name: the highest rate of the caller's roles (admin: 100 a minute, anonymous: 5).
 SELECT abs(n - 102) <= 2 AS hundred FROM (SELECT count(*) FILTER (WHERE (goldenarch.rate_limit()).allowed) AS n FROM generate_series(1, 110)) c;

@@ -116,6 +116,14 @@ SELECT approved FROM goldenarch.charge_tokens('delta', 'once', 60);
 SET goldenarch.debug_clock_offset = '90 s';
 SELECT approved, replayed FROM goldenarch.charge_tokens('delta', 'once', 60);
 SELECT approved, available, replayed FROM goldenarch.charge_tokens('delta', 'next period', 100);
+-- What is settled in a later period counts in the one that reserved it.
+RESET goldenarch.debug_clock_offset;
+SELECT goldenarch.set_budget('zeta', 100, 'minute');
+SELECT approved FROM goldenarch.request_tokens('zeta', 'across', 20, ttl => '1 h');
+SET goldenarch.debug_clock_offset = '200 s';
+SELECT state FROM goldenarch.commit_usage('across', 35);
+SELECT current_usage, reserved, available FROM goldenarch.budget_limits WHERE budget = 'zeta';
+SELECT held, used, overrun, period_end - period_start AS period FROM goldenarch.budget_accounts WHERE budget = 'zeta';
 SET goldenarch.debug_clock_offset = '301 s';
 SELECT count(*) >= 3 AS jobs FROM goldenarch.run_maintenance();
 SELECT approved, replayed FROM goldenarch.charge_tokens('delta', 'once', 60);
