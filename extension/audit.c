@@ -125,13 +125,16 @@ ga_audit_as(const GaPrincipal *who, TimestampTz at, GaOutcome outcome, const cha
 	    "$13::pg_catalog.text::pg_catalog.xid8, $14, $15, $16)",
 	    INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
 	    JSONBOID, TEXTOID, BYTEAOID, INT8OID, INT8OID, BYTEAOID, BYTEAOID);
-	FullTransactionId xid = GetTopFullTransactionId();
+	FullTransactionId xid;
 	Jsonb *empty = details ? NULL : ga_json_pairs(NULL);
 	const Jsonb *shown = details ? details : empty;
 	/* The text that is committed to is stored too: jsonb may print otherwise in another release. */
 	char *text = JsonbToCString(NULL, (JsonbContainer *) &shown->root, VARSIZE(shown));
 	Row *row = palloc0(sizeof(Row));
 
+	/* What is recorded has an effect: on a standby it is refused before the effect, as a write is. */
+	ga_require_writable(action);
+	xid = GetTopFullTransactionId();
 	row->id = next_id();
 	row->xid = (int64) U64FromFullTransactionId(xid);
 	row->ordinal = next_ordinal(xid);

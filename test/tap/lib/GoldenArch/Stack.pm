@@ -35,7 +35,7 @@ sub command
 }
 
 # new: options preload (1 or a list of libraries), nats, redis, executor, workers, set, database,
-# extension (0: do not create it), durable.
+# extension (0: do not create it), durable, standby_of (another stack, which it follows).
 sub new
 {
 	my ($class, %options) = @_;
@@ -44,6 +44,12 @@ sub new
 	$self->{libraries} = ref $self->{preload} ? join ',', @{ $self->{preload} }
 		: $self->{preload} ? 'goldenarch,pg_cron' : '';
 	$open{$name} = 1;
+	if (my $primary = delete $self->{standby_of})
+	{
+		command('tools/cluster', 'start', $name, '--standby-of', $primary->{name}, '--preload', $self->{libraries});
+		$self->read_env;
+		return $self;
+	}
 	command('tools/cluster', 'start', $name);
 	$self->read_env;
 	$self->sql("CREATE DATABASE $self->{database}", database => 'postgres');
