@@ -119,6 +119,16 @@ is(result(submit('nothing', 'x'), "concat_ws('|', status, exit_code, error)"),
 	'failed|127|cannot execute /no/such/program: No such file or directory', 'a program that is not there');
 my $away = submit('away', 'x');
 
+# Another root file system: its own sandbox is started for the job.
+my $other = "$s->{dir}/one/rootfs/other";
+system 'mkdir', '-p', map { "$other/$_" } qw(proc dev tmp usr etc);
+symlink "usr/$_", "$other/$_" for qw(bin lib lib64);
+system "echo other >$other/etc/which";
+$s->sql("SELECT goldenarch.set_runtime('other', '{/bin/sh}', 'other')");
+is(result(submit('other', 'cat /etc/which; touch /etc/x 2>/dev/null || echo read-only'), $row), "succeeded|0|other\nread-only\n||f|1",
+	'a runtime with a root file system of its own');
+is(result(submit('shell', 'cat /etc/which 2>/dev/null || echo none'), 'stdout'), "none\n", 'which the next job does not see');
+
 # Sees commits at any isolation level; never waits for what the own transaction holds back.
 my $session = $s->session;
 $session->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM goldenarch.jobs');
