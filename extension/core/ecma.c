@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "ascii.h"
+
 /* White space and line ends of ECMA 262, as the inside of a class. */
 #define SPACES \
 	"\\t\\n\\x0b\\f\\r \\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"
@@ -46,24 +48,6 @@ static bool
 put(Writer *w, const char *text)
 {
 	return put_n(w, text, strlen(text));
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool
-is_hex(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static bool
-is_letter(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 /* \p{...}: ECMA's long names of general categories; scripts are spelled alike. */
@@ -135,7 +119,7 @@ put_property(Writer *w, const char *name, size_t bytes)
 	}
 	for (size_t i = 0; i < bytes; i++)
 	{
-		if (!is_letter(name[i]) && name[i] != '_')
+		if (!ga_is_letter(name[i]) && name[i] != '_')
 			return fail(w, "an unknown Unicode property");
 	}
 	return put_n(w, name, bytes);
@@ -167,7 +151,7 @@ read_hex_escape(Writer *w)
 
 	if (*from == 'u' && w->at < w->end && *w->at == '{')
 	{
-		for (w->at++; w->at < w->end && is_hex(*w->at); w->at++)
+		for (w->at++; w->at < w->end && ga_is_hex(*w->at); w->at++)
 			got++;
 		if (got == 0 || got > 6 || w->at >= w->end || *w->at != '}')
 			return fail(w, "\\u{ needs one to six hexadecimal digits and a brace");
@@ -175,7 +159,7 @@ read_hex_escape(Writer *w)
 	}
 	else
 	{
-		while (got < want && w->at < w->end && is_hex(*w->at))
+		while (got < want && w->at < w->end && ga_is_hex(*w->at))
 		{
 			w->at++;
 			got++;
@@ -220,12 +204,12 @@ read_plain_escape(Writer *w, bool in_class)
 		case 'x':
 			return read_hex_escape(w);
 		case 'c':
-			if (w->end - w->at < 2 || !is_letter(w->at[1]))
+			if (w->end - w->at < 2 || !ga_is_letter(w->at[1]))
 				return fail(w, "\\c needs a letter");
 			w->at += 2;
 			return put(w, "\\c") && put_n(w, w->at - 1, 1);
 		case '0':
-			if (w->end - w->at > 1 && is_digit(w->at[1]))
+			if (w->end - w->at > 1 && ga_is_digit(w->at[1]))
 				return fail(w, "octal escapes do not exist");
 			w->at++;
 			return put(w, "\\x00");
@@ -261,7 +245,7 @@ read_escape(Writer *w)
 		case 'B':
 			return put(w, "\\") && put_n(w, w->at++, 1);
 		case 'k':
-			if (w->end - w->at < 3 || w->at[1] != '<' || !is_letter(w->at[2]))
+			if (w->end - w->at < 3 || w->at[1] != '<' || !ga_is_letter(w->at[2]))
 				return fail(w, "\\k needs a group name");
 			return put(w, "\\") && put_n(w, w->at++, 1);
 		default:
@@ -271,7 +255,7 @@ read_escape(Writer *w)
 	{
 		if (!put(w, "\\g{"))
 			return false;
-		while (w->at < w->end && is_digit(*w->at))
+		while (w->at < w->end && ga_is_digit(*w->at))
 		{
 			if (!put_n(w, w->at++, 1))
 				return false;
@@ -366,7 +350,8 @@ read_group(Writer *w)
 		w->at += 2;
 		return put(w, "(") && put_n(w, w->at - 2, 2);
 	}
-	if (left > 2 && w->at[1] == '<' && (w->at[2] == '=' || w->at[2] == '!' || is_letter(w->at[2])))
+	if (left > 2 && w->at[1] == '<' &&
+	    (w->at[2] == '=' || w->at[2] == '!' || ga_is_letter(w->at[2])))
 	{
 		w->at += 3;
 		return put(w, "(") && put_n(w, w->at - 3, 3);
@@ -381,14 +366,14 @@ read_counts(Writer *w)
 	const char *from = w->at++;
 	const char *digits = w->at;
 
-	while (w->at < w->end && is_digit(*w->at))
+	while (w->at < w->end && ga_is_digit(*w->at))
 		w->at++;
 	if (w->at == digits)
 		return fail(w, "a brace must be escaped");
 	if (w->at < w->end && *w->at == ',')
 	{
 		w->at++;
-		while (w->at < w->end && is_digit(*w->at))
+		while (w->at < w->end && ga_is_digit(*w->at))
 			w->at++;
 	}
 	if (w->at >= w->end || *w->at != '}')

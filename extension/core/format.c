@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "ascii.h"
 #include "utf8.h"
 
 typedef struct Text
@@ -17,24 +18,6 @@ typedef struct Text
 	const char *at;
 	const char *end;
 } Text;
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool
-is_letter(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool
-is_hex(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
 
 static bool
 one_of(char c, const char *set)
@@ -58,7 +41,7 @@ number(Text *t, int n, int *value)
 	*value = 0;
 	for (; n > 0; n--)
 	{
-		if (t->at >= t->end || !is_digit(*t->at))
+		if (t->at >= t->end || !ga_is_digit(*t->at))
 			return false;
 		*value = *value * 10 + (*t->at++ - '0');
 	}
@@ -97,9 +80,9 @@ read_time(Text *t)
 		return false;
 	if (take(t, '.'))
 	{
-		if (t->at >= t->end || !is_digit(*t->at))
+		if (t->at >= t->end || !ga_is_digit(*t->at))
 			return false;
-		while (t->at < t->end && is_digit(*t->at))
+		while (t->at < t->end && ga_is_digit(*t->at))
 			t->at++;
 	}
 	if (!take(t, 'Z') && !take(t, 'z'))
@@ -144,11 +127,11 @@ read_units(Text *t, const char *units)
 {
 	const char *unit = NULL;
 
-	while (t->at < t->end && is_digit(*t->at))
+	while (t->at < t->end && ga_is_digit(*t->at))
 	{
 		const char *found;
 
-		while (t->at < t->end && is_digit(*t->at))
+		while (t->at < t->end && ga_is_digit(*t->at))
 			t->at++;
 		if (t->at >= t->end || !one_of(*t->at, units))
 			return false;
@@ -190,7 +173,7 @@ check_ipv4(const char *text, size_t bytes)
 		if (part > 0 && !take(&t, '.'))
 			return false;
 		from = t.at;
-		while (t.at < t.end && is_digit(*t.at) && t.at - from < 3)
+		while (t.at < t.end && ga_is_digit(*t.at) && t.at - from < 3)
 			value = value * 10 + (*t.at++ - '0');
 		if (t.at == from || value > 255 || (*from == '0' && t.at - from > 1))
 			return false;
@@ -214,7 +197,7 @@ check_ipv6(const char *text, size_t bytes)
 	{
 		const char *from = t.at;
 
-		while (t.at < t.end && is_hex(*t.at) && t.at - from < 4)
+		while (t.at < t.end && ga_is_hex(*t.at) && t.at - from < 4)
 			t.at++;
 		if (t.at == from)
 			return false;
@@ -256,7 +239,7 @@ labels_ok(const char *text, size_t bytes, bool international)
 			start = i + 1;
 			continue;
 		}
-		if (!is_letter(text[i]) && !is_digit(text[i]) && text[i] != '-' &&
+		if (!ga_is_letter(text[i]) && !ga_is_digit(text[i]) && text[i] != '-' &&
 		    !(international && (unsigned char) text[i] >= 0x80))
 			return false;
 		/* "--" in places 3 and 4 is reserved; A-labels (xn--) cannot be decided here, so no */
@@ -297,9 +280,10 @@ check_mailbox(const char *text, size_t bytes, bool international)
 	{
 		for (const char *c = text; c < at; c++)
 		{
-			if (*c == '.' ? dot
-			              : !(is_letter(*c) || is_digit(*c) || one_of(*c, "!#$%&'*+-/=?^_`{|}~") ||
-			                  (international && (unsigned char) *c >= 0x80)))
+			if (*c == '.'
+			        ? dot
+			        : !(ga_is_letter(*c) || ga_is_digit(*c) || one_of(*c, "!#$%&'*+-/=?^_`{|}~") ||
+			            (international && (unsigned char) *c >= 0x80)))
 				return false;
 			dot = *c == '.';
 		}
@@ -332,7 +316,7 @@ check_uuid(const char *text, size_t bytes)
 	{
 		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
 
-		if (dash ? text[i] != '-' : !is_hex(text[i]))
+		if (dash ? text[i] != '-' : !ga_is_hex(text[i]))
 			return false;
 	}
 	return bytes == 36;
@@ -356,7 +340,7 @@ check_relative_pointer(const char *text, size_t bytes)
 {
 	size_t digits = 0;
 
-	while (digits < bytes && is_digit(text[digits]))
+	while (digits < bytes && ga_is_digit(text[digits]))
 		digits++;
 	if (digits == 0 || (digits > 1 && text[0] == '0'))
 		return false;
@@ -374,12 +358,13 @@ uri_char(Text *t, const char *set, bool international)
 
 	if (*t->at == '%')
 	{
-		if (t->end - t->at < 3 || !is_hex(t->at[1]) || !is_hex(t->at[2]))
+		if (t->end - t->at < 3 || !ga_is_hex(t->at[1]) || !ga_is_hex(t->at[2]))
 			return false;
 		t->at += 3;
 		return true;
 	}
-	if (is_letter(*t->at) || is_digit(*t->at) || one_of(*t->at, "-._~") || one_of(*t->at, set))
+	if (ga_is_letter(*t->at) || ga_is_digit(*t->at) || one_of(*t->at, "-._~") ||
+	    one_of(*t->at, set))
 	{
 		t->at++;
 		return true;
@@ -422,7 +407,7 @@ uri_authority(Text t, bool international)
 		const char *close = memchr(host, ']', (size_t) (t.end - host));
 
 		if (close == NULL || !(check_ipv6(host + 1, (size_t) (close - host - 1)) ||
-		                       (close - host > 4 && (host[1] | 0x20) == 'v' && is_hex(host[2]))))
+		                       (close - host > 4 && (host[1] | 0x20) == 'v' && ga_is_hex(host[2]))))
 			return false;
 		port = close + 1;
 		if (port < t.end && *port != ':')
@@ -437,7 +422,7 @@ uri_authority(Text t, bool international)
 	}
 	for (const char *c = port + 1; port < t.end && c < t.end; c++)
 	{
-		if (!is_digit(*c))
+		if (!ga_is_digit(*c))
 			return false;
 	}
 	return true;
@@ -461,11 +446,11 @@ uri_ok(const char *text, size_t bytes, bool relative, bool international)
 		return false;
 	if (colon != NULL && (slash == NULL || colon < slash))
 	{
-		if (colon == text || !is_letter(text[0]))
+		if (colon == text || !ga_is_letter(text[0]))
 			return false;
 		for (const char *c = text; c < colon; c++)
 		{
-			if (!is_letter(*c) && !is_digit(*c) && !one_of(*c, "+-."))
+			if (!ga_is_letter(*c) && !ga_is_digit(*c) && !one_of(*c, "+-."))
 				return false;
 		}
 		path = colon + 1;
@@ -516,9 +501,9 @@ template_variable(Text *t)
 
 	for (; t->at < t->end; t->at++)
 	{
-		if (*t->at == '.' ? !part : !(is_letter(*t->at) || is_digit(*t->at) || *t->at == '_'))
+		if (*t->at == '.' ? !part : !(ga_is_letter(*t->at) || ga_is_digit(*t->at) || *t->at == '_'))
 		{
-			if (t->end - t->at < 3 || *t->at != '%' || !is_hex(t->at[1]) || !is_hex(t->at[2]))
+			if (t->end - t->at < 3 || *t->at != '%' || !ga_is_hex(t->at[1]) || !ga_is_hex(t->at[2]))
 				break;
 			t->at += 2;
 		}
@@ -530,7 +515,7 @@ template_variable(Text *t)
 	{
 		const char *from = t->at;
 
-		while (t->at < t->end && is_digit(*t->at))
+		while (t->at < t->end && ga_is_digit(*t->at))
 			t->at++;
 		return t->at > from && t->at - from <= 4 && *from != '0';
 	}

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "ascii.h"
 #include "limits.h"
 #include "utf8.h"
 
@@ -215,18 +216,6 @@ skip_space(Reader *r)
 	return true;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool
 read_hex4(Reader *r, uint32_t *unit)
 {
@@ -237,7 +226,7 @@ read_hex4(Reader *r, uint32_t *unit)
 
 		if (r->at >= r->bytes)
 			return fail_end(r);
-		v = hex_value(r->text[r->at]);
+		v = ga_hex_value(r->text[r->at]);
 		if (v < 0)
 			return fail(r, "escape", "\\u needs four hexadecimal digits");
 		*unit = *unit * 16 + (uint32_t) v;

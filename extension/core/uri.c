@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "ascii.h"
+
 typedef struct Part
 {
 	const char *text;
@@ -187,18 +189,6 @@ ga_uri_resolve(GaArena *arena, const char *base_text, const char *reference)
 	return out;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 char *
 ga_uri_fragment(GaArena *arena, const char *reference)
 {
@@ -221,8 +211,8 @@ ga_uri_fragment(GaArena *arena, const char *reference)
 			*to++ = *hash;
 			continue;
 		}
-		high = hex_value(hash[1]);
-		low = high < 0 ? -1 : hex_value(hash[2]);
+		high = ga_hex_value(hash[1]);
+		low = high < 0 ? -1 : ga_hex_value(hash[2]);
 		if (low < 0 || high + low == 0)
 			return NULL;
 		*to++ = (char) (high * 16 + low);
