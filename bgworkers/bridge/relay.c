@@ -20,6 +20,8 @@
 
 #define ACK_DEADLINE_MS 5000
 #define COUNT_INTERVAL_NS (INT64CONST(1000000000))
+#define ADOPT_OFTEN_NS (5 * INT64CONST(1000000000))
+#define ADOPT_SELDOM_NS (60 * INT64CONST(1000000000))
 #define HEADERS_MAX 128
 #define HOUR_NS (INT64CONST(3600) * INT64CONST(1000000000))
 
@@ -35,6 +37,8 @@ typedef struct Relay
 	GaPage page;
 	unsigned generation; /* in reply subjects: an answer to an earlier page is not ours */
 	int open;            /* rows of the page without an answer */
+	int64 started_at;
+	int64 adopted_at;
 	int64 counted_at;
 	bool streams_known; /* they were all there when we last looked */
 } Relay;
@@ -267,6 +271,19 @@ count_now_and_then(Relay *relay)
 	(void) ga_outbox_count();
 }
 
+/* The relay may be running already while a dump is loaded: often at first, seldom later. */
+static void
+adopt_now_and_then(Relay *relay)
+{
+	int64 now = ga_monotonic_ns();
+	int64 interval = now - relay->started_at < ADOPT_SELDOM_NS ? ADOPT_OFTEN_NS : ADOPT_SELDOM_NS;
+
+	if (relay->adopted_at != 0 && now - relay->adopted_at < interval)
+		return;
+	relay->adopted_at = now;
+	(void) ga_outbox_adopt();
+}
+
 static bool
 ensure_streams(Relay *relay)
 {
@@ -337,14 +354,14 @@ ga_bridge_relay_run(void)
 	relay.page.context =
 	    AllocSetContextCreate(TopMemoryContext, "goldenarch relay page", ALLOCSET_DEFAULT_SIZES);
 	relay.nats = ga_link_open(GA_PEER_NATS, "relay");
-	while (!ga_outbox_adopt())
-		(void) ga_link_wait(relay.nats, 1000);
+	relay.started_at = ga_monotonic_ns();
 	for (;;)
 	{
 		bool fresh;
 		long wait_ms = 1000;
 
 		CHECK_FOR_INTERRUPTS();
+		adopt_now_and_then(&relay);
 		count_now_and_then(&relay);
 		if (ga_link_up(relay.nats, &fresh))
 		{

@@ -63,4 +63,20 @@ is($d->sql('SELECT pending FROM goldenarch.bridge_status'), 1, 'without workers 
 like($d->sql('SELECT * FROM goldenarch.start_workers()'), qr/relay: started/, 'start_workers() starts them');
 ok($d->poll('SELECT count(*) FROM handled', 1, 30), 'and it is published and handled');
 ok($d->poll('SELECT pending FROM goldenarch.bridge_status', 0), 'bridge_status counts without preload, too');
+$d->destroy;
+
+# A dump that is restored into another cluster: transaction ids begin anew there, and what the old
+# relay had not published is published, what it had is not.
+my $old = GoldenArch::Stack->new(preload => 1, nats => 1);
+$old->sql("SELECT goldenarch.publish('prc.moved.a', '{\"i\": 1}')");
+ok($old->poll('SELECT pending FROM goldenarch.bridge_status', 0), 'one message is published');
+$old->stop_service('nats');
+$old->sql("SELECT goldenarch.publish('prc.moved.a', jsonb_build_object('i', i)) FROM generate_series(2, 4) i");
+GoldenArch::Stack::command("$GoldenArch::Stack::BIN/pg_dump", '-f', "$old->{dir}/dump.sql", '-d', $old->dsn);
+my $new = GoldenArch::Stack->new(preload => 1, nats => 1, extension => 0);
+GoldenArch::Stack::command("$GoldenArch::Stack::BIN/psql", '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$old->{dir}/dump.sql", '-d', $new->dsn);
+$new->sql("SELECT goldenarch.publish('prc.moved.a', '{\"i\": 5}')");
+ok($new->poll('SELECT pending FROM goldenarch.bridge_status', 0, 30), 'after a restore elsewhere nothing is pending');
+my @moved = sort map { $_->{data} } GoldenArch::Nats->new($new->nats_url)->messages('PRC');
+is(join(',', @moved), '{"i": 2},{"i": 3},{"i": 4},{"i": 5}', 'what was pending is published there, and nothing twice');
 done_testing();

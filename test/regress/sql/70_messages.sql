@@ -125,3 +125,23 @@ REVOKE ALL ON SCHEMA goldenarch FROM messages_joe;
 DROP FUNCTION messages_handler, messages_wrong_argument, messages_wrong_result, goldenarch_test_error;
 DROP ROLE messages_joe;
 SELECT state, server, published, acked, pending > 0 AS pending, consumed, failed, last_error, parked FROM goldenarch.bridge_status;
+
+-- Retention: never what is not recorded as published, nor what is parked.
+SELECT affected FROM goldenarch.run_maintenance() WHERE job = 'message_retention';
+UPDATE goldenarch.outbox_rows SET created_at = '2020-01-01';
+SELECT affected FROM goldenarch.run_maintenance() WHERE job = 'message_retention';
+INSERT INTO goldenarch.outbox_parked (outbox_id, subject, attempts, next_at, error) SELECT id, subject, 1, now(), 'x' FROM goldenarch.outbox WHERE subject = 'prc.review.raw';
+INSERT INTO goldenarch.outbox_batches (id, cluster, since, upto, last_id, at)
+SELECT n, system_identifier, CASE WHEN n = 1 THEN '3:3:' ELSE pg_current_snapshot() END, pg_current_snapshot(), null, '2020-01-01' FROM pg_control_system(), generate_series(1, 2) n;
+SELECT goldenarch.publish('prc.review.late', '{}') > 0 AS published;
+UPDATE goldenarch.outbox_rows SET created_at = '2020-01-01';
+INSERT INTO goldenarch.inbox (subscription, key, stream, seq, handled_at) VALUES ('gone', 'a', 'PRC', 1, '2020-01-01'), ('live', 'a', 'PRC', 1, '2020-01-01'),
+	('live', 'b', 'PRC', 2, '2020-01-01'), ('live', 'c', 'PRC', 3, now());
+INSERT INTO goldenarch.subscriptions (name, stream, subject, handler, pg_role, max_deliver, ack_wait, batch, durable, ack_floor, created_by, created_at)
+VALUES ('live', 'PRC', 'prc.a.*', 'x', 'nobody', 1, '1 s', 1, 'live_1', 1, 'x', now());
+UPDATE goldenarch.dead_letters_rows SET resolved_at = '2020-01-01' WHERE id = 1;
+SELECT affected > 0 AS affected FROM goldenarch.run_maintenance() WHERE job = 'message_retention';
+SELECT subject FROM goldenarch.outbox ORDER BY id;
+SELECT id FROM goldenarch.outbox_batches;
+SELECT subscription, key FROM goldenarch.inbox ORDER BY 1, 2;
+SELECT min(id) AS first_letter FROM goldenarch.dead_letters;
