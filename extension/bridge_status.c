@@ -25,21 +25,49 @@ static const char *const link_names[] = {"off", "connecting", "connected", "down
 
 #define COLUMNS 18
 
+typedef struct Cursor
+{
+	const char *since;
+	const char *upto; /* null: all of since is published, and no more */
+	int64 last_id;
+} Cursor;
+
+/* Where the relay's log ends; a snapshot that sees nothing where it has not begun. */
+static Cursor
+read_cursor(void)
+{
+	static GaStmt find =
+	    GA_STMT("SELECT since::pg_catalog.text, upto::pg_catalog.text, last_id::pg_catalog.int8"
+	            " FROM goldenarch.outbox_batches WHERE cluster OPERATOR(pg_catalog.=) $1"
+	            " ORDER BY id DESC LIMIT 1",
+	            INT8OID);
+	GaRows rows = ga_query(&find, ga_int8((int64) GetSystemIdentifier()));
+
+	if (rows.count == 0)
+		return (Cursor){.since = "3:3:"};
+	if (ga_row_isnull(&rows, 0, 3))
+		return (Cursor){.since = ga_row_text(&rows, 0, 2)};
+	return (Cursor){ga_row_text(&rows, 0, 1), ga_row_text(&rows, 0, 2), ga_row_int8(&rows, 0, 3)};
+}
+
 /* Rows that no relay has recorded as published, whether it runs or not; and those parked. */
 static void
 count_waiting(int64 *pending, int64 *parked)
 {
-	static GaStmt find = GA_STMT(
-	    "SELECT (SELECT pg_catalog.count(*) FROM (SELECT FROM goldenarch.outbox_rows AS o"
-	    "  WHERE NOT EXISTS (SELECT FROM (SELECT DISTINCT ON (b.cluster) b.cluster, b.since,"
-	    "    b.upto, b.last_id FROM goldenarch.outbox_batches AS b ORDER BY b.cluster, b.id DESC)"
-	    "    AS seen WHERE seen.cluster OPERATOR(pg_catalog.=) o.cluster"
-	    "    AND (pg_catalog.pg_visible_in_snapshot(o.xid, seen.since)"
-	    "     OR pg_catalog.pg_visible_in_snapshot(o.xid, seen.upto)"
-	    "     AND (seen.last_id IS NULL OR o.id OPERATOR(pg_catalog.<=) seen.last_id)))"
-	    "  LIMIT 1000000) AS w)::pg_catalog.int8,"
-	    " (SELECT pg_catalog.count(*) FROM goldenarch.outbox_parked)::pg_catalog.int8");
-	GaRows rows = ga_query(&find);
+	static GaStmt find =
+	    GA_STMT("SELECT (SELECT pg_catalog.count(*) FROM (SELECT FROM goldenarch.outbox_rows AS o"
+	            "  WHERE o.xid OPERATOR(pg_catalog.>=)"
+	            "   pg_catalog.pg_snapshot_xmin($1::pg_catalog.pg_snapshot)"
+	            "  AND o.cluster OPERATOR(pg_catalog.=) $2"
+	            "  AND NOT pg_catalog.pg_visible_in_snapshot(o.xid, $1::pg_catalog.pg_snapshot)"
+	            "  AND ($4 IS NULL OR o.id OPERATOR(pg_catalog.>) $3"
+	            "   OR NOT pg_catalog.pg_visible_in_snapshot(o.xid, $4::pg_catalog.pg_snapshot))"
+	            "  LIMIT 1000000) AS w)::pg_catalog.int8,"
+	            " (SELECT pg_catalog.count(*) FROM goldenarch.outbox_parked)::pg_catalog.int8",
+	            TEXTOID, INT8OID, INT8OID, TEXTOID);
+	Cursor cursor = read_cursor();
+	GaRows rows = ga_query(&find, ga_text(cursor.since), ga_int8((int64) GetSystemIdentifier()),
+	                       ga_int8(cursor.last_id), ga_text(cursor.upto));
 
 	*parked = ga_row_int8(&rows, 0, 2);
 	*pending = ga_row_int8(&rows, 0, 1) + *parked;

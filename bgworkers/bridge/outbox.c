@@ -226,7 +226,10 @@ typedef struct Parked
 	long *next_ms;
 } Parked;
 
-/* The first of each subject when it is due, and those behind a first that went through. */
+/*
+ * The first of each subject when it is due, and those behind a first that went through. LATERAL with
+ * a LIMIT pins the plan to one index lookup a parked message: a merge join would read the outbox.
+ */
 static void
 read_parked(void *arg)
 {
@@ -241,8 +244,8 @@ read_parked(void *arg)
 	    "   AND a.outbox_id OPERATOR(pg_catalog.<) q.outbox_id"
 	    "   AND (a.attempts OPERATOR(pg_catalog.>) 0 OR q.attempts OPERATOR(pg_catalog.>) 0))"
 	    "  ORDER BY q.outbox_id LIMIT 50) AS p"
-	    " JOIN goldenarch.outbox_rows AS o ON o.id OPERATOR(pg_catalog.=) p.outbox_id"
-	    " ORDER BY o.id",
+	    " CROSS JOIN LATERAL (SELECT r.* FROM goldenarch.outbox_rows AS r"
+	    "  WHERE r.id OPERATOR(pg_catalog.=) p.outbox_id LIMIT 1) AS o ORDER BY o.id",
 	    TIMESTAMPTZOID);
 	static GaStmt next = GA_STMT("SELECT pg_catalog.min(next_at)::pg_catalog.timestamptz"
 	                             " FROM goldenarch.outbox_parked");
@@ -366,7 +369,8 @@ give_up_subject(GaPage *page, const char *subject)
 	    " o.msg_id::pg_catalog.text, o.headers::pg_catalog.jsonb, o.payload::pg_catalog.bytea,"
 	    " p.attempts::pg_catalog.int4, p.error::pg_catalog.text"
 	    " FROM goldenarch.outbox_parked AS p"
-	    " JOIN goldenarch.outbox_rows AS o ON o.id OPERATOR(pg_catalog.=) p.outbox_id"
+	    " CROSS JOIN LATERAL (SELECT r.* FROM goldenarch.outbox_rows AS r"
+	    "  WHERE r.id OPERATOR(pg_catalog.=) p.outbox_id LIMIT 1) AS o"
 	    " WHERE p.subject OPERATOR(pg_catalog.=) $1 AND p.attempts OPERATOR(pg_catalog.>=) $2"
 	    " ORDER BY p.outbox_id LIMIT 50",
 	    TEXTOID, INT4OID);

@@ -19,6 +19,7 @@
 #include "outbox.h"
 
 #define ACK_DEADLINE_MS 5000
+#define COUNT_PAUSE_FACTOR 20
 #define COUNT_INTERVAL_NS (INT64CONST(1000000000))
 #define ADOPT_OFTEN_NS (5 * INT64CONST(1000000000))
 #define ADOPT_SELDOM_NS (60 * INT64CONST(1000000000))
@@ -267,8 +268,9 @@ count_now_and_then(Relay *relay)
 
 	if (relay->counted_at != 0 && now - relay->counted_at < COUNT_INTERVAL_NS)
 		return;
-	relay->counted_at = now;
 	(void) ga_outbox_count();
+	/* A long backlog takes a while to count: that must not become the relay's work. */
+	relay->counted_at = now + (ga_monotonic_ns() - now) * COUNT_PAUSE_FACTOR;
 }
 
 /* The relay may be running already while a dump is loaded: often at first, seldom later. */
@@ -343,6 +345,8 @@ pin_plans(void)
 {
 	SetConfigOption("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("enable_bitmapscan", "off", PGC_USERSET, PGC_S_SESSION);
+	/* The cost that stands for "off" would have every statement compiled first. */
+	SetConfigOption("jit", "off", PGC_USERSET, PGC_S_SESSION);
 }
 
 void
