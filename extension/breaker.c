@@ -6,7 +6,7 @@
  * calls read there is left in the entry for our own workers, which call without a transaction.
  *
  * One LWLock over the whole table, held for a scan of names and some arithmetic; nothing else is
- * acquired under it and nothing throws. An entry is never freed. Open circuits are written to
+ * acquired under it and nothing throws. Entries go with their database. Open circuits are written to
  * goldenarch.breaker_states by maintenance and taken up again after a restart.
  */
 #include "goldenarch/breaker.h"
@@ -527,6 +527,16 @@ ga_breaker_reset_all(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(count);
 }
 
+static int
+entries_used(const Breakers *breakers)
+{
+	int n;
+
+	for (n = 0; n < ga_guc_max_breakers && OidIsValid(breakers->entries[n].database); n++)
+		;
+	return n;
+}
+
 /* This database's entries, copied under the lock. */
 static Entry *
 copy_entries(int *count)
@@ -540,8 +550,7 @@ copy_entries(int *count)
 	copies =
 	    MemoryContextAllocHuge(CurrentMemoryContext, mul_size(sizeof(Entry), ga_guc_max_breakers));
 	LWLockAcquire(&breakers->lock, LW_SHARED);
-	for (n = 0; n < ga_guc_max_breakers && OidIsValid(breakers->entries[n].database); n++)
-		;
+	n = entries_used(breakers);
 	for (i = 0; i < n; i++)
 		if (breakers->entries[i].database == MyDatabaseId)
 			copies[(*count)++] = breakers->entries[i];
@@ -666,6 +675,46 @@ reconcile_saved(const Entry *entries, int count)
 	return changed;
 }
 
+/* Entries of databases that are gone make room, once the table is half full. */
+static int64
+drop_orphans(void)
+{
+	static GaStmt all = GA_STMT("SELECT d.oid::pg_catalog.int8 FROM pg_catalog.pg_database d");
+	Breakers *breakers = ga_breaker_shared;
+	int64 dropped = 0;
+	GaRows rows;
+	Oid *live;
+	int nlive;
+	int n;
+	int i;
+
+	LWLockAcquire(&breakers->lock, LW_SHARED);
+	n = entries_used(breakers);
+	LWLockRelease(&breakers->lock);
+	if (n <= ga_guc_max_breakers / 2)
+		return 0;
+	rows = ga_query(&all);
+	live = palloc(sizeof(Oid) * (rows.count + 1));
+	for (nlive = 0; nlive < (int) rows.count; nlive++)
+		live[nlive] = (Oid) ga_row_int8(&rows, nlive, 1);
+	LWLockAcquire(&breakers->lock, LW_EXCLUSIVE);
+	n = entries_used(breakers);
+	for (i = n - 1; i >= 0; i--)
+	{
+		int j;
+
+		for (j = 0; j < nlive && live[j] != breakers->entries[i].database; j++)
+			;
+		if (j < nlive)
+			continue;
+		breakers->entries[i] = breakers->entries[--n];
+		memset(&breakers->entries[n], 0, sizeof(Entry));
+		dropped++;
+	}
+	LWLockRelease(&breakers->lock);
+	return dropped;
+}
+
 int64
 ga_breaker_maintain(void)
 {
@@ -682,7 +731,7 @@ ga_breaker_maintain(void)
 	if (!ga_breaker_shared)
 		return 0;
 	entries = copy_entries(&count);
-	changed = reconcile_saved(entries, count);
+	changed = reconcile_saved(entries, count) + drop_orphans();
 	load_settings();
 	for (i = 0; i < count; i++)
 	{

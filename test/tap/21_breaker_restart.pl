@@ -7,7 +7,7 @@ use warnings;
 use Test::More;
 use GoldenArch::Stack;
 
-my $s = GoldenArch::Stack->new(preload => 1, durable => 1);
+my $s = GoldenArch::Stack->new(preload => 1, durable => 1, set => { 'goldenarch.max_breakers' => 8 });
 $s->sql("SELECT goldenarch.set_breaker('llm', failure_threshold => 1, recovery_timeout => '1 hour'),
 	goldenarch.set_breaker('other', failure_threshold => 1, recovery_timeout => '1 hour')");
 is($s->sql("SELECT goldenarch.breaker_failure('llm')"), 'open', 'one failure opens it');
@@ -26,6 +26,14 @@ $s->sql("SELECT goldenarch.breaker_reset('llm')");
 ok($s->poll("SELECT count(*) = 0 FROM goldenarch.breaker_states"), 'what is closed is no longer written down');
 $s->restart;
 is($s->sql("SELECT goldenarch.breaker_allow('llm')"), 't', 'closed after the next restart');
+# The table is full of breakers of another database; it is dropped, and they make room.
+$s->sql('CREATE DATABASE other');
+$s->sql("CREATE EXTENSION goldenarch; SELECT goldenarch.breaker_allow('b' || i) FROM generate_series(1, 6) i",
+	database => 'other');
+like($s->fails("SELECT goldenarch.breaker_allow('c' || i) FROM generate_series(1, 6) i"), qr/^53400/, 'a full table refuses');
+$s->sql('DROP DATABASE other WITH (FORCE)');
+ok($s->poll("SELECT bool_and(goldenarch.breaker_allow('c' || i)) FROM generate_series(1, 6) i"),
+	'breakers go with their database');
 $s->destroy;
 
 my $bare = GoldenArch::Stack->new(preload => 0);
