@@ -32,7 +32,8 @@ cmp_ok(time - $begun, '<', 15, 'a fast stop is not held up by a NATS that hangs'
 kill 'CONT', $nats;
 $s->start;
 ok($s->poll('SELECT count(*) FROM handled WHERE i = 2', 30, 30), 'what was waiting is published and handled');
-$s->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type IN ('goldenarch relay', 'goldenarch ingest', 'goldenarch handler', 'goldenarch mirror')");
+$s->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE backend_type IN ('goldenarch relay', 'goldenarch ingest', 'goldenarch handler', 'goldenarch mirror')");
 $s->sql("SELECT goldenarch.publish('prc.work.a', '{\"i\": 3}')");
 ok($s->poll('SELECT count(*) FROM handled WHERE i = 3', 1, 30), 'terminated workers come back');
 
