@@ -42,7 +42,7 @@ static const char usage_text[] =
     "  --cgroup-parent PATH  below each controller's mount (default goldenarch;\n"
     "                        version 2: self, the daemon's own delegated one)\n"
     "  --metrics-port PORT   serve OpenMetrics on 127.0.0.1 (default 0: do not)\n"
-    "  --grace SECONDS       what running jobs get at SIGTERM (default 10)\n"
+    "  --grace SECONDS       what running jobs get at SIGTERM (default 5)\n"
     "  --check               prove that this host can sandbox, print it, exit 0 or 78\n"
     "  --version\n";
 
@@ -127,7 +127,7 @@ read_options(GaOptions *options, int argc, char **argv, char *why)
 	                       .name = host,
 	                       .platform = "ptrace",
 	                       .cgroup_parent = "goldenarch",
-	                       .grace_ms = 10000,
+	                       .grace_ms = 5000,
 	                       .rootless = geteuid() != 0};
 	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1)
 	{
