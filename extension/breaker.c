@@ -234,7 +234,7 @@ read_settings(const char *name, GaBreakerSettings *settings, GaBreakerSaved *sav
 	if (exists)
 		return;
 	if (rows.count == 0)
-		ga_require_permission(ga_principal(), "system.admin");
+		ga_require_global(ga_principal(), "system.admin");
 	rows = ga_query(&find_saved, ga_text(name));
 	if (rows.count > 0)
 		*saved = (GaBreakerSaved){ga_row_timestamp(&rows, 0, 1), ga_row_timestamp(&rows, 0, 2)};

@@ -128,20 +128,8 @@ ga_enter(GaCall *call, const char *permission)
 void
 ga_enter_global(GaCall *call, const char *permission)
 {
-	GaDenial denial = {.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
-	                   .action = "permission.check",
-	                   .resource_type = "permission",
-	                   .resource_id = permission};
-
 	ga_enter(call, permission);
-	if (call->principal->tenant[0] == '\0')
-		return;
-	denial.message =
-	    psprintf("permission denied: \"%s\" is required outside of any tenant", permission);
-	denial.detail = psprintf("The caller is \"%s\" of tenant \"%s\".", call->principal->subject,
-	                         call->principal->tenant);
-	denial.hint = "What concerns every tenant is set by a caller that has none.";
-	ga_deny(&denial);
+	ga_require_global(call->principal, permission);
 }
 
 void

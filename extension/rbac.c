@@ -251,6 +251,25 @@ ga_require_permission(const GaPrincipal *who, const char *permission)
 	ga_deny(&denial);
 }
 
+void
+ga_require_global(const GaPrincipal *who, const char *permission)
+{
+	GaDenial denial = {.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
+	                   .action = "permission.check",
+	                   .resource_type = "permission",
+	                   .resource_id = permission};
+
+	ga_require_permission(who, permission);
+	if (who->tenant[0] == '\0')
+		return;
+	ga_count(GA_COUNT_DENIED);
+	denial.message =
+	    psprintf("permission denied: \"%s\" is required outside of any tenant", permission);
+	denial.detail = psprintf("The caller is \"%s\" of tenant \"%s\".", who->subject, who->tenant);
+	denial.hint = "What concerns every tenant is set by a caller that has none.";
+	ga_deny(&denial);
+}
+
 /* AFTER STATEMENT trigger of every table that identity is read from. */
 GA_FUNCTION(ga_roles_changed);
 Datum

@@ -28,7 +28,7 @@ COMMENT ON FUNCTION goldenarch.set_breaker(text, integer, interval, integer, int
 CREATE OR REPLACE FUNCTION goldenarch.breaker_allow(name text) RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_breaker_allow';
 COMMENT ON FUNCTION goldenarch.breaker_allow(text) IS
-'Whether a call may be made through this circuit now; report how it went with breaker_success() or breaker_failure(). In half_open, true takes one of the probes. Immediate. A name that was never configured or used is made with the defaults of set_breaker() by system.admin, and is 42501 to others. Errors: 22023, 53400 table full, 55000 without preload. Permission: agent.view.';
+'Whether a call may be made through this circuit now; report how it went with breaker_success() or breaker_failure(). In half_open, true takes one of the probes. Immediate. A name that was never configured or used is made with the defaults of set_breaker() by system.admin outside of any tenant, and is 42501 to others. Errors: 22023, 53400 table full, 55000 without preload. Permission: agent.view.';
 
 CREATE OR REPLACE FUNCTION goldenarch.require_breaker(name text) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_require_breaker';

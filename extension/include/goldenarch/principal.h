@@ -50,6 +50,9 @@ extern GA_EXPORT bool ga_has_permission(const GaPrincipal *who, const char *perm
 /* Durable denial (42501), counted, when it does not. */
 extern GA_EXPORT void ga_require_permission(const GaPrincipal *who, const char *permission);
 
+/* As that, and also where the principal has a tenant: for what concerns every tenant. */
+extern void ga_require_global(const GaPrincipal *who, const char *permission);
+
 /* The tenant range this principal sees: floor = ceiling = tenant; admin: "" to "\x7f". */
 extern const char *ga_tenant_floor(const GaPrincipal *who);
 extern const char *ga_tenant_ceiling(const GaPrincipal *who);

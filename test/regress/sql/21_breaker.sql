@@ -106,6 +106,12 @@ CREATE ROLE breaker_nobody;
 SELECT goldenarch.grant_access('breaker_nobody', 'app');
 SET ROLE breaker_nobody;
 SELECT count(*) FROM goldenarch.circuit_breakers;
+RESET ROLE;
+-- Circuits are shared by all tenants: an admin of one tenant uses them and makes none.
+SELECT goldenarch.map_role('breaker_nobody', 'tenant-admin', '{admin}', 'acme');
+SET ROLE breaker_nobody;
+SELECT goldenarch.breaker_allow('llm') IS NOT NULL AS answered;
+SELECT goldenarch.breaker_allow('made by a tenant');
 SET ROLE pg_monitor;
 SELECT count(*) > 0 AS seen FROM goldenarch.circuit_breakers;
 RESET ROLE;
