@@ -70,6 +70,9 @@ publish_copy(int64 id, const GaDeadLetter *letter)
 	char *subject = psprintf("dlq.%s", letter->subject);
 	GaJson json;
 
+	/* What fails to handle dead letters must not breed them. */
+	if (strncmp(letter->subject, "dlq.", strlen("dlq.")) == 0)
+		return;
 	if (ga_subject_problem(subject, strlen(subject)))
 		subject = "dlq.unnamed";
 	ga_json_begin_object(&json);

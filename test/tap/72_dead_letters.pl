@@ -119,6 +119,11 @@ $s->sql(q{SELECT goldenarch.publish('prc.work.after', '{"i": 301}')});
 ok($s->poll("SELECT count(*) FROM consumer.handled WHERE i = 301", 1), 'what follows it is handled');
 is($s->sql("SELECT count(*) FROM consumer.handled WHERE i = 300"), 1, 'but the repeated one only once');
 
+# ---- a handler of dead letters that fails itself ----
+$s->sql("SET ROLE consumer; SELECT goldenarch.subscribe('letters', 'DLQ', 'dlq.prc.work.refuse', 'consumer.handle', 1, '1 s')");
+ok(letters("original_subject = 'dlq.prc.work.refuse'"), 'a handler of dead letters that fails makes one letter');
+is($s->sql("SELECT count(*) FROM goldenarch.outbox WHERE subject LIKE 'dlq.dlq.%'"), 0, 'and no copy that would come back to it');
+
 # ---- what no stream takes ----
 $s->sql(q{SELECT goldenarch.publish('nowhere.at.all', '{"i": 1}'), goldenarch.publish('nowhere.at.all', '{"i": 2}')});
 ok($s->poll("SELECT parked FROM goldenarch.bridge_status", 2), 'a message that no stream takes is kept');
@@ -139,7 +144,7 @@ ok($s->poll("SELECT pending FROM goldenarch.bridge_status", 0), 'it is published
 is(join(',', map { "$_->{data} $_->{headers}{H}" } $n->messages('GONE')), '{"i": 1} v', 'whole');
 
 # ---- the end of a subscription ----
-$s->sql("SET ROLE consumer; SELECT goldenarch.unsubscribe('work'); SELECT goldenarch.unsubscribe('escalations')");
+$s->sql("SET ROLE consumer; SELECT goldenarch.unsubscribe('work'); SELECT goldenarch.unsubscribe('escalations'); SELECT goldenarch.unsubscribe('letters')");
 my $names = '';
 for (1 .. 50)
 {
