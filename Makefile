@@ -22,7 +22,7 @@ install-debug:
 	@$(AS_ROOT) $(MAKE) -s install FLAVOUR=debug
 
 check-land: ## the quick gate before landing: the fast rules, build, unit, regress
-	@tools/lint format layers_c layers_sql unfinished spdx function_length file_length tests_are_run
+	@tools/lint format columns layers_c layers_sql unfinished spdx function_length file_length tests_are_run
 	@$(MAKE) -s install-debug
 	@$(RUN) unit regress
 

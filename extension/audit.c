@@ -132,7 +132,7 @@ ga_audit_as(const GaPrincipal *who, TimestampTz at, GaOutcome outcome, const cha
 	char *text = JsonbToCString(NULL, (JsonbContainer *) &shown->root, VARSIZE(shown));
 	Row *row = palloc0(sizeof(Row));
 
-	/* What is recorded has an effect: on a standby it is refused before the effect, as a write is. */
+	/* What is recorded has an effect: a standby refuses it before the effect, as any write. */
 	ga_require_writable(action);
 	xid = GetTopFullTransactionId();
 	row->id = next_id();

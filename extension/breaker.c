@@ -6,8 +6,8 @@
  * calls read there is left in the entry for our own workers, which call without a transaction.
  *
  * One LWLock over the whole table, held for a scan of names and some arithmetic; nothing else is
- * acquired under it and nothing throws. Entries go with their database. Open circuits are written to
- * goldenarch.breaker_states by maintenance and taken up again after a restart.
+ * acquired under it and nothing throws. Entries go with their database. Open circuits are written
+ * to goldenarch.breaker_states by maintenance and taken up again after a restart.
  */
 #include "goldenarch/breaker.h"
 

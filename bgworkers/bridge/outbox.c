@@ -227,8 +227,9 @@ typedef struct Parked
 } Parked;
 
 /*
- * The first of each subject when it is due, and those behind a first that went through. LATERAL with
- * a LIMIT pins the plan to one index lookup a parked message: a merge join would read the outbox.
+ * The first of each subject when it is due, and those behind a first that went through. LATERAL
+ * with a LIMIT pins the plan to one index lookup a parked message: a merge join would read the
+ * outbox.
  */
 static void
 read_parked(void *arg)

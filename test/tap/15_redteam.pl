@@ -13,7 +13,8 @@ $s->sql('CREATE ROLE dbowner LOGIN; CREATE ROLE joe LOGIN; CREATE ROLE app LOGIN
 my %owner = (user => 'dbowner');
 my %app = (user => 'app');
 $s->sql('CREATE EXTENSION goldenarch', %owner);
-$s->sql("SELECT goldenarch.grant_access('app', 'app'); SELECT goldenarch.add_jwt_key('k', 'HS256', 'c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0', can_sign => true)", %owner);
+$s->sql("SELECT goldenarch.grant_access('app', 'app');
+	SELECT goldenarch.add_jwt_key('k', 'HS256', 'c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0', can_sign => true)", %owner);
 my $n = GoldenArch::Nats->new($s->nats_url);
 ok($s->poll("SELECT count(*) FROM goldenarch.bridge_status WHERE state = 'connected'", 1, 30), 'the bridge is up');
 
