@@ -17,31 +17,31 @@ CREATE OR REPLACE FUNCTION goldenarch.require_tokens(budget text, request_id tex
     model text DEFAULT NULL, task_id uuid DEFAULT NULL, ttl interval DEFAULT '15 minutes') RETURNS goldenarch.budget_decision
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_require_tokens';
 COMMENT ON FUNCTION goldenarch.require_tokens(text, text, bigint, text, text, uuid, interval) IS
-'As request_tokens(), but raises ZG002 when it is not approved; DETAIL names the path. Permission: budget.use.';
+'As request_tokens(), but raises ZG002 when it is not approved; DETAIL names the path. Call it in FROM. Permission: budget.use.';
 
 CREATE OR REPLACE FUNCTION goldenarch.request_tokens_batch(budget text, request_ids text[], tokens bigint[])
 RETURNS SETOF goldenarch.budget_decision
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_request_tokens_batch';
 COMMENT ON FUNCTION goldenarch.request_tokens_batch(text, text[], bigint[]) IS
-'As request_tokens() for each pair, in array order, each decided on its own, in one transaction; up to 10000. Errors: as request_tokens(); 22023 when the arrays differ in length. Permission: budget.use.';
+'As request_tokens() for each pair, in array order, each decided on its own, in one transaction; up to 10000. Errors: as request_tokens(); 22023 when the arrays differ in length. Call it in FROM. Permission: budget.use.';
 
 CREATE OR REPLACE FUNCTION goldenarch.commit_usage(request_id text, actual_tokens bigint, budget text DEFAULT NULL)
 RETURNS goldenarch.budget_decision
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_commit_usage';
 COMMENT ON FUNCTION goldenarch.commit_usage(text, bigint, text) IS
-'Settles a reservation with what was used. Less than reserved frees the rest; more is booked and counted as overrun; after the expiry it is booked as late and the state stays expired. Once: the same number again answers with replayed = true, another raises ZG004. A released reservation stays released (approved = false). Name the budget where several tenants are visible. Errors: 22023, 42704 unknown request id. Permission: budget.use.';
+'Settles a reservation with what was used. Less than reserved frees the rest; more is booked and counted as overrun; after the expiry it is booked as late and the state stays expired. Once: the same number again answers with replayed = true, another raises ZG004. A released reservation stays released (approved = false). Name the budget where several tenants are visible. Errors: 22023, 42704 unknown request id. Call it in FROM. Permission: budget.use.';
 
 CREATE OR REPLACE FUNCTION goldenarch.release_reservation(request_id text, budget text DEFAULT NULL)
 RETURNS goldenarch.budget_decision
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_release_reservation';
 COMMENT ON FUNCTION goldenarch.release_reservation(text, text) IS
-'Gives back a reservation of which nothing was used. What is settled or expired stays so, and the answer says it. Errors: 22023, 42704 unknown request id. Permission: budget.use.';
+'Gives back a reservation of which nothing was used. What is settled or expired stays so, and the answer says it. Errors: 22023, 42704 unknown request id. Call it in FROM. Permission: budget.use.';
 
 CREATE OR REPLACE FUNCTION goldenarch.charge_tokens(budget text, request_id text, tokens bigint, purpose text DEFAULT NULL,
     model text DEFAULT NULL, task_id uuid DEFAULT NULL) RETURNS goldenarch.budget_decision
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_charge_tokens';
 COMMENT ON FUNCTION goldenarch.charge_tokens(text, text, bigint, text, text, uuid) IS
-'Reserves and settles in one step, where the number is known. Otherwise as request_tokens(). Permission: budget.use.';
+'Reserves and settles in one step, where the number is known. Otherwise as request_tokens(). Call it in FROM. Permission: budget.use.';
 
 CREATE OR REPLACE FUNCTION goldenarch.explain_budget(budget text) RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_explain_budget';

@@ -64,14 +64,14 @@ CREATE OR REPLACE FUNCTION goldenarch.claim_jobs(executor text, max_jobs integer
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_claim_jobs';
 COMMENT ON FUNCTION goldenarch.claim_jobs(text, integer) IS
-'Takes at most max_jobs (1 to 64) queued jobs, oldest first, under a lease of 30 seconds and a fencing token higher than any before. Access: executor. Errors: 22023. Permission: none.';
+'Takes at most max_jobs (1 to 64) queued jobs, oldest first, under a lease of 30 seconds and a fencing token higher than any before. Access: executor. Errors: 22023. Call it in FROM. Permission: none.';
 
 CREATE OR REPLACE FUNCTION goldenarch.heartbeat_jobs(executor text, ids uuid[], tokens bigint[],
     ready integer DEFAULT NULL, OUT job_id uuid, OUT keep boolean)
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_heartbeat_jobs';
 COMMENT ON FUNCTION goldenarch.heartbeat_jobs(text, uuid[], bigint[], integer) IS
-'Says that the executor lives and renews the leases of its jobs; keep false: stop the job, it was cancelled or is no longer yours. Access: executor. Errors: 22023. Permission: none.';
+'Says that the executor lives and renews the leases of its jobs; keep false: stop the job, it was cancelled or is no longer yours. Access: executor. Errors: 22023. Call it in FROM. Permission: none.';
 
 CREATE OR REPLACE FUNCTION goldenarch.finish_job(job_id uuid, token bigint, status text, exit_code integer, signal integer,
     stdout bytea, stderr bytea, truncated boolean, wall_ms bigint, cpu_ms bigint, max_rss_kb bigint, error text)

@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION goldenarch.run_maintenance(OUT job text, OUT affected
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_run_maintenance';
 COMMENT ON FUNCTION goldenarch.run_maintenance() IS
-'Runs every maintenance job once (expiry, leases, retention; never the audit log) and says how many rows each touched. Permission: system.admin.';
+'Runs every maintenance job once (expiry, leases, retention; never the audit log) and says how many rows each touched. Call it in FROM. Permission: system.admin.';
 
 CREATE OR REPLACE FUNCTION goldenarch.schedule_maintenance() RETURNS SETOF text
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_schedule_maintenance';

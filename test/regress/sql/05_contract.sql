@@ -75,3 +75,8 @@ SELECT p.oid::regprocedure FROM pg_proc p
 SELECT p.oid::regprocedure FROM pg_proc p
  WHERE p.pronamespace = 'goldenarch'::regnamespace AND p.proisstrict AND p.provolatile <> 'i'
  ORDER BY 1;
+-- (f()).* runs f once a column: what has an effect and answers with columns says where to call it. Only readers stand here.
+SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_type t ON t.oid = p.prorettype
+ WHERE p.pronamespace = 'goldenarch'::regnamespace AND p.provolatile = 'v' AND t.typtype IN ('c', 'p') AND t.typname NOT IN ('void', 'trigger')
+   AND obj_description(p.oid, 'pg_proc') !~ 'in FROM'
+ ORDER BY p.proname COLLATE "C";
