@@ -5,9 +5,9 @@ PG_CONFIG  ?= /usr/lib/postgresql/15/bin/pg_config
 CC         ?= gcc
 B          := build/$(FLAVOUR)
 VERSION    := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" goldenarch.control)
-PG_INCLUDE := $(shell $(PG_CONFIG) --includedir-server)
-PG_LIBDIR  := $(shell $(PG_CONFIG) --pkglibdir)
-PG_SHARE   := $(shell $(PG_CONFIG) --sharedir)
+PG_INCLUDE := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
+PG_LIBDIR  := $(shell $(PG_CONFIG) --pkglibdir 2>/dev/null)
+PG_SHARE   := $(shell $(PG_CONFIG) --sharedir 2>/dev/null)
 DESTDIR    ?=
 
 WARN       := -Wall -Wextra -Werror -Wmissing-prototypes -Wpointer-arith -Wvla -Wdeclaration-after-statement
@@ -22,8 +22,8 @@ CORE_INC   := -iquote extension/core
 EXT_INC    := -iquote extension -iquote extension/include $(CORE_INC) $(SERVER)
 WORKER_INC := -iquote bgworkers -iquote extension/include $(CORE_INC) $(SERVER)
 BRIDGE_INC := -iquote bgworkers/bridge $(WORKER_INC)
-EXEC_INC   := -iquote executor $(CORE_INC) -isystem $(shell $(PG_CONFIG) --includedir)
-TEST_INC   := -iquote test/unit $(CORE_INC) -isystem $(shell $(PG_CONFIG) --includedir)
+EXEC_INC   := -iquote executor $(CORE_INC) -isystem $(shell $(PG_CONFIG) --includedir 2>/dev/null)
+TEST_INC   := -iquote test/unit $(CORE_INC) -isystem $(shell $(PG_CONFIG) --includedir 2>/dev/null)
 
 CORE_SRC   := $(wildcard extension/core/*.c)
 EXT_SRC    := $(wildcard extension/*.c)
