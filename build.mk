@@ -9,6 +9,7 @@ PG_INCLUDE := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 PG_LIBDIR  := $(shell $(PG_CONFIG) --pkglibdir 2>/dev/null)
 PG_SHARE   := $(shell $(PG_CONFIG) --sharedir 2>/dev/null)
 DESTDIR    ?=
+PREFIX     ?= /usr/local
 
 WARN       := -Wall -Wextra -Werror -Wmissing-prototypes -Wpointer-arith -Wvla -Wdeclaration-after-statement
 DEFINES    := -DGOLDENARCH_VERSION='"$(VERSION)"'
@@ -85,10 +86,15 @@ $(UPDATES): $(B)/goldenarch--%.sql: $(DELTA)/%.sql sql/update_header.sql $(GROUN
 	@mkdir -p $(@D)
 	cat sql/update_header.sql $(GROUND_SQL) $< $(FUNC_SQL) sql/update_finish.sql > $@
 
-install: all ## install the library, control file and scripts into the server PG_CONFIG names
+install: all ## into the server that PG_CONFIG names, and the executor below PREFIX
 	install -d $(DESTDIR)$(PG_LIBDIR) $(DESTDIR)$(PG_SHARE)/extension
 	install -m 755 $(EXT_SO) $(BRIDGE_SO) $(DESTDIR)$(PG_LIBDIR)/
 	install -m 644 goldenarch.control $(SCRIPT) $(UPDATES) $(DESTDIR)$(PG_SHARE)/extension/
+ifeq ($(FLAVOUR),release)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/goldenarch
+	install -m 755 $(EXECUTOR) $(DESTDIR)$(PREFIX)/lib/goldenarch/
+	ln -sf ../lib/goldenarch/goldenarch-executor $(DESTDIR)$(PREFIX)/bin/goldenarch-executor
+endif
 
 clean: ## remove what was built
 	rm -rf build META.json
