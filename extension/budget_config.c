@@ -228,7 +228,7 @@ ga_explain_budget(PG_FUNCTION_ARGS)
 	rows = ga_query(&explain_levels, ga_text(path.tenant), ga_text_array(path.levels, path.nlevels),
 	                ga_timestamp(ga_now()));
 	if (!ga_tenant_visible(call.principal, path.tenant) || rows.count == 0 ||
-	    strcmp(ga_row_text(&rows, rows.count - 1, 1), path.path) != 0)
+	    strcmp(ga_row_text_present(&rows, rows.count - 1, 1), path.path) != 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("budget \"%s\" does not exist", path.path),
 		                errhint("Make it with goldenarch.set_budget().")));

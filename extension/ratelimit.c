@@ -153,7 +153,7 @@ find_named(const char *name, GaRate *rate)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("rate limit \"%s\" does not exist", name),
 		                errhint("Make it with goldenarch.set_rate_limit().")));
-	if (!parse_rate(ga_row_text(&rows, 0, 1), ga_row_int4(&rows, 0, 2), rate, &per_day))
+	if (!parse_rate(ga_row_text_present(&rows, 0, 1), ga_row_int4(&rows, 0, 2), rate, &per_day))
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 		                errmsg("rate limit \"%s\" holds no valid rate", name)));
 }
@@ -182,7 +182,8 @@ find_role_rate(const GaPrincipal *who, GaRate *rate)
 		GaRate candidate;
 		int64 per_day;
 
-		if (parse_rate(ga_row_text(&rows, row, 1), 0, &candidate, &per_day) && per_day > highest)
+		if (parse_rate(ga_row_text_present(&rows, row, 1), 0, &candidate, &per_day) &&
+		    per_day > highest)
 		{
 			highest = per_day;
 			*rate = candidate;
