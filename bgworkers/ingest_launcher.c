@@ -80,7 +80,7 @@ list_roles(void *arg)
 		}
 		if (process->role != role)
 			*process = (Process){.role = role};
-		strlcpy(process->name, ga_row_text(&rows, i, 2), NAMEDATALEN);
+		strlcpy(process->name, ga_row_text_present(&rows, i, 2), NAMEDATALEN);
 		process->wanted = true;
 	}
 }

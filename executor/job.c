@@ -142,6 +142,10 @@ ga_job_end(GaJob *job, GaSandbox *box, GaJobState outcome, const char *error)
 	job->wall_ms = ga_now_ms() - job->started;
 	if (error != NULL)
 		snprintf(job->error, sizeof(job->error), "%s", error);
+	/* some of it is what came out of the sandbox: the database takes no broken UTF-8 */
+	for (char *c = job->error; *c != '\0'; c++)
+		if ((unsigned char) *c < ' ' || (unsigned char) *c > '~')
+			*c = '?';
 	if (box == NULL)
 		return;
 	job->cpu_ms = (box->usage.cpu_us - box->cpu_base_us) / 1000;

@@ -57,7 +57,8 @@ run_all(GaRows rows, const char *verb, const char *preposition, const char *pg_r
 	uint64 row;
 
 	for (row = 0; row < rows.count; row++)
-		ga_execute(psprintf("%s %s %s %s", verb, ga_row_text(&rows, row, 1), preposition, quoted));
+		ga_execute(
+		    psprintf("%s %s %s %s", verb, ga_row_text_present(&rows, row, 1), preposition, quoted));
 }
 
 static void
@@ -117,7 +118,7 @@ take_back(const char *pg_role, const char *access)
 		ga_execute(
 		    psprintf("REVOKE USAGE ON SCHEMA goldenarch FROM %s", quote_identifier(pg_role)));
 	for (row = 0; row < rows.count; row++)
-		apply(pg_role, ga_row_text(&rows, row, 1));
+		apply(pg_role, ga_row_text_present(&rows, row, 1));
 }
 
 GA_FUNCTION(ga_revoke_access);
@@ -164,14 +165,14 @@ ga_repair_grants(PG_FUNCTION_ARGS)
 	rows = ga_query(&find);
 	for (row = 0; row < rows.count; row++)
 	{
-		char *pg_role = ga_row_text(&rows, row, 1);
+		char *pg_role = ga_row_text_present(&rows, row, 1);
 
 		if (!OidIsValid(get_role_oid(pg_role, true)))
 		{
 			ereport(NOTICE, (errmsg("role \"%s\" does not exist and is left out", pg_role)));
 			continue;
 		}
-		apply(pg_role, ga_row_text(&rows, row, 2));
+		apply(pg_role, ga_row_text_present(&rows, row, 2));
 		repaired++;
 	}
 	(void) ga_audit("repair_grants", "access", "-", NULL);

@@ -110,12 +110,12 @@ ga_budget_find(const char *request_id, const char *floor, const char *ceiling, T
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("request id \"%s\" exists in several tenants", request_id),
 		                errhint("Name the budget.")));
-	type = ga_row_text(&rows, 0, 3);
+	type = ga_row_text_present(&rows, 0, 3);
 	terminal = ga_row_text(&rows, 0, 11);
 	if (!type)
 		elog(ERROR, "budget transaction without a type");
-	*record = (GaBudgetRecord){.tenant = ga_row_text(&rows, 0, 1),
-	                           .budget = ga_row_text(&rows, 0, 2),
+	*record = (GaBudgetRecord){.tenant = ga_row_text_present(&rows, 0, 1),
+	                           .budget = ga_row_text_present(&rows, 0, 2),
 	                           .request_id = pstrdup(request_id),
 	                           .tokens = ga_row_int8(&rows, 0, 4),
 	                           .fingerprint = ga_row_int8(&rows, 0, 5),
@@ -243,10 +243,10 @@ ga_budget_levels(const GaBudgetPath *path, TimestampTz now, GaBudgetLevel *level
 
 	for (i = 0; i < n; i++)
 	{
-		levels[i] = (GaBudgetLevel){.budget = ga_row_text(&rows, i, 1),
+		levels[i] = (GaBudgetLevel){.budget = ga_row_text_present(&rows, i, 1),
 		                            .limit = ga_row_int8(&rows, i, 2),
-		                            .period = ga_row_text(&rows, i, 3),
-		                            .timezone = ga_row_text(&rows, i, 4),
+		                            .period = ga_row_text_present(&rows, i, 3),
+		                            .timezone = ga_row_text_present(&rows, i, 4),
 		                            .refund = ga_row_bool(&rows, i, 5),
 		                            .account_id = ga_row_int8(&rows, i, 6)};
 		if (!levels[i].budget || !levels[i].period || !levels[i].timezone)
@@ -294,9 +294,9 @@ ga_budget_confirm_levels(const GaBudgetPath *path, int nlevels, GaBudgetLevel *l
 		return false;
 	for (i = 0; i < nlevels; i++)
 	{
-		char *budget = ga_row_text(&rows, i, 1);
-		char *period = ga_row_text(&rows, i, 3);
-		char *timezone = ga_row_text(&rows, i, 4);
+		char *budget = ga_row_text_present(&rows, i, 1);
+		char *period = ga_row_text_present(&rows, i, 3);
+		char *timezone = ga_row_text_present(&rows, i, 4);
 
 		if (!budget || !period || !timezone || strcmp(budget, levels[i].budget) != 0 ||
 		    strcmp(period, levels[i].period) != 0 || strcmp(timezone, levels[i].timezone) != 0)

@@ -129,12 +129,12 @@ lock_letter(const GaCall *call, int64 id)
 	if (rows.count == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("dead letter " INT64_FORMAT " does not exist", id)));
-	letter.tenant = ga_row_text(&rows, 0, 1);
-	letter.source = ga_row_text(&rows, 0, 2);
-	letter.subject = ga_row_text(&rows, 0, 3);
-	letter.payload = ga_row_bytea(&rows, 0, 4);
+	letter.tenant = ga_row_text_present(&rows, 0, 1);
+	letter.source = ga_row_text_present(&rows, 0, 2);
+	letter.subject = ga_row_text_present(&rows, 0, 3);
+	letter.payload = ga_row_bytea_present(&rows, 0, 4);
 	letter.headers = ga_row_jsonb(&rows, 0, 5);
-	letter.origin = ga_row_text(&rows, 0, 6);
+	letter.origin = ga_row_text_present(&rows, 0, 6);
 	letter.resolved = ga_row_bool(&rows, 0, 7);
 	if (letter.resolved)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

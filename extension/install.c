@@ -91,7 +91,7 @@ run_all(GaRows rows)
 	uint64 row;
 
 	for (row = 0; row < rows.count; row++)
-		ga_execute(ga_row_text(&rows, row, 1));
+		ga_execute(ga_row_text_present(&rows, row, 1));
 }
 
 static char *
@@ -107,7 +107,7 @@ extension_owner(void)
 	if (rows.count != 1)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("extension \"goldenarch\" is not being installed")));
-	return ga_row_text(&rows, 0, 1);
+	return ga_row_text_present(&rows, 0, 1);
 }
 
 static void

@@ -104,11 +104,11 @@ ga_jwk_candidates(const char *kid, const char *issuer, GaJwkRow **result)
 	{
 		GaJwkRow *key = &(*result)[n];
 
-		key->kid = ga_row_text(&rows, row, 1);
-		key->alg = ga_alg_by_name(ga_row_text(&rows, row, 2));
-		key->issuer = ga_row_text(&rows, row, 3);
+		key->kid = ga_row_text_present(&rows, row, 1);
+		key->alg = ga_alg_by_name(ga_row_text_present(&rows, row, 2));
+		key->issuer = ga_row_text_present(&rows, row, 3);
 		key->audience = ga_row_text(&rows, row, 4);
-		key->key = ga_row_bytea(&rows, row, 5);
+		key->key = ga_row_bytea_present(&rows, row, 5);
 		if (key->alg != GA_ALG_UNKNOWN && key->key)
 			n++;
 	}
@@ -131,11 +131,11 @@ ga_jwk_signer(GaJwkRow *row)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("no key can sign tokens"),
 		                errhint("Add one with goldenarch.add_jwt_key(..., can_sign => true).")));
-	row->kid = ga_row_text(&rows, 0, 1);
-	row->alg = ga_alg_by_name(ga_row_text(&rows, 0, 2));
-	row->issuer = ga_row_text(&rows, 0, 3);
+	row->kid = ga_row_text_present(&rows, 0, 1);
+	row->alg = ga_alg_by_name(ga_row_text_present(&rows, 0, 2));
+	row->issuer = ga_row_text_present(&rows, 0, 3);
 	row->audience = ga_row_text(&rows, 0, 4);
-	row->key = ga_row_bytea(&rows, 0, 5);
+	row->key = ga_row_bytea_present(&rows, 0, 5);
 }
 
 /* What a key becomes in the table. */

@@ -113,8 +113,8 @@ load_mapping(GaPrincipal *who, const char *role_name, bool *latest)
 		char **roles = ga_row_text_array(&rows, 0, 3, &n);
 
 		who->kind = GA_MAPPED;
-		who->subject = MemoryContextStrdup(cache_context, ga_row_text(&rows, 0, 1));
-		who->tenant = MemoryContextStrdup(cache_context, ga_row_text(&rows, 0, 2));
+		who->subject = MemoryContextStrdup(cache_context, ga_row_text_present(&rows, 0, 1));
+		who->tenant = MemoryContextStrdup(cache_context, ga_row_text_present(&rows, 0, 2));
 		set_roles(who, (const char *const *) roles, n);
 	}
 	ga_leave(&call);

@@ -422,6 +422,27 @@ ga_row_bytea(const GaRows *rows, uint64 row, int col)
 	return isnull ? NULL : DatumGetByteaP(value);
 }
 
+Jsonb *
+ga_row_jsonb_present(const GaRows *rows, uint64 row, int col)
+{
+	(void) column_not_null(rows, row, col, JSONBOID);
+	return ga_row_jsonb(rows, row, col);
+}
+
+bytea *
+ga_row_bytea_present(const GaRows *rows, uint64 row, int col)
+{
+	(void) column_not_null(rows, row, col, BYTEAOID);
+	return ga_row_bytea(rows, row, col);
+}
+
+pg_uuid_t *
+ga_row_uuid_present(const GaRows *rows, uint64 row, int col)
+{
+	(void) column_not_null(rows, row, col, UUIDOID);
+	return ga_row_uuid(rows, row, col);
+}
+
 pg_uuid_t *
 ga_row_uuid(const GaRows *rows, uint64 row, int col)
 {

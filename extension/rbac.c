@@ -151,7 +151,7 @@ load_permissions(const GaPrincipal *who, int *n)
 		stale = true; /* true for now, not to be kept */
 	permissions = MemoryContextAlloc(call.result_context, sizeof(char *) * (rows.count + 1));
 	for (row = 0; row < rows.count; row++)
-		permissions[row] = ga_row_text(&rows, row, 1);
+		permissions[row] = ga_row_text_present(&rows, row, 1);
 	*n = (int) rows.count;
 	ga_leave(&call);
 	return permissions;

@@ -31,7 +31,7 @@ check_roles(char **roles, int n)
 
 	if (rows.count > 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-		                errmsg("role \"%s\" does not exist", ga_row_text(&rows, 0, 1)),
+		                errmsg("role \"%s\" does not exist", ga_row_text_present(&rows, 0, 1)),
 		                errhint("Create it with goldenarch.create_role().")));
 }
 
@@ -281,7 +281,7 @@ ga_identity_health(void)
 	    "WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r WHERE r.rolname::pg_catalog.text "
 	    "OPERATOR(pg_catalog.=) n.pg_role)");
 	GaRows rows = ga_query(&dead);
-	char *names = ga_row_text(&rows, 0, 1);
+	char *names = ga_row_text_present(&rows, 0, 1);
 
 	if (names[0] == '\0')
 		return (GaHealth){GA_HEALTH_OK, "every mapped role exists"};
@@ -357,10 +357,10 @@ ga_explain_permission(PG_FUNCTION_ARGS)
 	ga_json_begin_array_in(&json, "because");
 	for (row = 0; row < rows.count; row++)
 	{
-		char *says = ga_row_text(&rows, row, 2);
+		char *says = ga_row_text_present(&rows, row, 2);
 
 		ga_json_begin_object_in(&json, NULL);
-		ga_json_text(&json, "role", ga_row_text(&rows, row, 1));
+		ga_json_text(&json, "role", ga_row_text_present(&rows, row, 1));
 		ga_json_text(&json, "effect", says[0] == '-' ? "deny" : "allow");
 		ga_json_text(&json, "permission", says);
 		ga_json_end_object(&json);

@@ -220,7 +220,7 @@ answer_again(const Submission *job, const char *tenant, GaArg digest)
 		                errmsg("request id \"%s\" was used for another job", job->request_id),
 		                errdetail("Code, arguments or limits differ, or somebody else used it."),
 		                errhint("Use one request id for one job.")));
-	return UUIDPGetDatum(ga_row_uuid(&rows, 0, 1));
+	return UUIDPGetDatum(ga_row_uuid_present(&rows, 0, 1));
 }
 
 GA_FUNCTION(ga_submit_job);
@@ -255,7 +255,7 @@ ga_submit_job(PG_FUNCTION_ARGS)
 	rows = ga_query_args(&insert, values, lengthof(values));
 	if (rows.count == 1)
 	{
-		id = UUIDPGetDatum(ga_row_uuid(&rows, 0, 1));
+		id = UUIDPGetDatum(ga_row_uuid_present(&rows, 0, 1));
 		ga_wake_at_commit(GA_WORKER_MAINTENANCE);
 		ga_count(GA_COUNT_JOBS_SUBMITTED);
 	}
@@ -405,7 +405,7 @@ ga_wait_job(PG_FUNCTION_ARGS)
 		rows = look(id, call.principal);
 		if (rows.count == 0)
 			refuse_unknown(id);
-		state = ga_row_text(&rows, 0, 1);
+		state = ga_row_text_present(&rows, 0, 1);
 		if (is_final(state))
 			break;
 		refuse_own_open(&rows, state);

@@ -184,7 +184,7 @@ load_current(void *context, const char *uri)
 		         errmsg("the JSON schema refers to more than %d others", GA_SCHEMA_PINS_MAX)));
 	pins->uris[pins->count] = pstrdup(uri);
 	pins->ids[pins->count++] = ga_row_int8(&rows, 0, 1);
-	return ga_row_jsonb(&rows, 0, 2);
+	return ga_row_jsonb_present(&rows, 0, 2);
 }
 
 /* Compiles to see that it can be; what it refers to comes back in *pins. */

@@ -227,7 +227,7 @@ load_pinned(void *context, const char *uri)
 	if (id == NULL)
 		return NULL;
 	rows = ga_query(&by_id, ga_int8(pg_strtoint64(id)));
-	return rows.count == 0 ? NULL : ga_row_jsonb(&rows, 0, 1);
+	return rows.count == 0 ? NULL : ga_row_jsonb_present(&rows, 0, 1);
 }
 
 static int64
@@ -291,8 +291,8 @@ ga_schema_registered(const char *name)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("JSON schema \"%s\" is not registered", name),
 		                errhint("Register it with goldenarch.register_schema().")));
-	program =
-	    compile(&context, ga_row_jsonb(&rows, 0, 1), name, load_pinned, ga_row_jsonb(&rows, 0, 2));
+	program = compile(&context, ga_row_jsonb_present(&rows, 0, 1), name, load_pinned,
+	                  ga_row_jsonb_present(&rows, 0, 2));
 	MemoryContextSwitchTo(before);
 	return keep((uint32) id, id, NULL, 0, program, context);
 }

@@ -229,11 +229,11 @@ read_subscription(GaSubscription *s, const GaRows *rows, uint64 i)
 	int n;
 
 	memset(s, 0, sizeof(*s));
-	strlcpy(s->name, ga_row_text(rows, i, 1), sizeof(s->name));
-	strlcpy(s->stream, ga_row_text(rows, i, 2), sizeof(s->stream));
-	strlcpy(s->subject, ga_row_text(rows, i, 3), sizeof(s->subject));
-	strlcpy(s->handler, ga_row_text(rows, i, 4), sizeof(s->handler));
-	strlcpy(s->durable, ga_row_text(rows, i, 5), sizeof(s->durable));
+	strlcpy(s->name, ga_row_text_present(rows, i, 1), sizeof(s->name));
+	strlcpy(s->stream, ga_row_text_present(rows, i, 2), sizeof(s->stream));
+	strlcpy(s->subject, ga_row_text_present(rows, i, 3), sizeof(s->subject));
+	strlcpy(s->handler, ga_row_text_present(rows, i, 4), sizeof(s->handler));
+	strlcpy(s->durable, ga_row_text_present(rows, i, 5), sizeof(s->durable));
 	s->max_deliver = Max(1, ga_row_int4(rows, i, 6));
 	s->ack_wait_ms = Max(1000, ga_row_int4(rows, i, 7));
 	s->batch = Max(1, ga_row_int4(rows, i, 8));
@@ -322,19 +322,19 @@ read_letter(const Taking *taking, const GaRows *rows)
 {
 	MemoryContext before = MemoryContextSwitchTo(taking->context);
 	GaDelivery *d = &taking->retry->delivery;
-	bytea *payload = ga_row_bytea(rows, 0, 15);
-	Jsonb *headers = ga_row_jsonb(rows, 0, 16);
+	bytea *payload = ga_row_bytea_present(rows, 0, 15);
+	Jsonb *headers = ga_row_jsonb_present(rows, 0, 16);
 	Jsonb *headers_copy = palloc(VARSIZE(headers));
 	void *payload_copy = palloc(VARSIZE_ANY_EXHDR(payload) + 1);
 
 	memcpy(headers_copy, headers, VARSIZE(headers));
 	memcpy(payload_copy, VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload));
-	taking->retry->requester = pstrdup(ga_row_text(rows, 0, 13));
-	d->subject = pstrdup(ga_row_text(rows, 0, 14));
+	taking->retry->requester = pstrdup(ga_row_text_present(rows, 0, 13));
+	d->subject = pstrdup(ga_row_text_present(rows, 0, 14));
 	d->payload = payload_copy;
 	d->payload_bytes = VARSIZE_ANY_EXHDR(payload);
 	d->headers = headers_copy;
-	d->stream = pstrdup(ga_row_text(rows, 0, 17));
+	d->stream = pstrdup(ga_row_text_present(rows, 0, 17));
 	d->seq = ga_row_int8(rows, 0, 18);
 	d->msg_id = ga_row_isnull(rows, 0, 19) ? NULL : pstrdup(ga_row_text(rows, 0, 19));
 	d->delivered = ga_row_int4(rows, 0, 20) + 1;

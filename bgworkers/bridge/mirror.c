@@ -145,9 +145,9 @@ read_page(void *arg)
 	mirror->nentries = 0;
 	for (i = 0; i < rows.count; i++)
 	{
-		strlcpy(mirror->tenant, ga_row_text(&rows, i, 1), sizeof(mirror->tenant));
-		strlcpy(mirror->budget, ga_row_text(&rows, i, 2), sizeof(mirror->budget));
-		consider(mirror, ga_row_text(&rows, i, 3), now);
+		strlcpy(mirror->tenant, ga_row_text_present(&rows, i, 1), sizeof(mirror->tenant));
+		strlcpy(mirror->budget, ga_row_text_present(&rows, i, 2), sizeof(mirror->budget));
+		consider(mirror, ga_row_text_present(&rows, i, 3), now);
 	}
 	MemoryContextSwitchTo(before);
 }

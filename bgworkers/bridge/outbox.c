@@ -67,11 +67,11 @@ load_cursor(void)
 	if (rows.count == 0)
 		keep_snapshot(cursor.since, NOTHING_SEEN);
 	else if (ga_row_isnull(&rows, 0, 3))
-		keep_snapshot(cursor.since, ga_row_text(&rows, 0, 2));
+		keep_snapshot(cursor.since, ga_row_text_present(&rows, 0, 2));
 	else
 	{
-		keep_snapshot(cursor.since, ga_row_text(&rows, 0, 1));
-		keep_snapshot(cursor.upto, ga_row_text(&rows, 0, 2));
+		keep_snapshot(cursor.since, ga_row_text_present(&rows, 0, 1));
+		keep_snapshot(cursor.upto, ga_row_text_present(&rows, 0, 2));
 		cursor.last_id = ga_row_int8(&rows, 0, 3);
 	}
 	cursor.known = true;
@@ -124,10 +124,10 @@ open_batch(void)
 
 	if (ga_row_isnull(&rows, 0, 2))
 	{
-		keep_snapshot(cursor.since, ga_row_text(&rows, 0, 1));
+		keep_snapshot(cursor.since, ga_row_text_present(&rows, 0, 1));
 		return false;
 	}
-	keep_snapshot(cursor.upto, ga_row_text(&rows, 0, 1));
+	keep_snapshot(cursor.upto, ga_row_text_present(&rows, 0, 1));
 	cursor.last_id = ga_row_int8(&rows, 0, 2) - 1;
 	/* What we publish must not be undone by a crash: a commit may still be on its way to disk. */
 	XLogFlush(GetXLogInsertRecPtr());
@@ -138,13 +138,13 @@ static void
 copy_row(GaPage *page, GaOutboxRow *row, const GaRows *rows, uint64 i)
 {
 	MemoryContext before = MemoryContextSwitchTo(page->context);
-	Jsonb *headers = ga_row_jsonb(rows, i, 5);
-	bytea *payload = ga_row_bytea(rows, i, 6);
+	Jsonb *headers = ga_row_jsonb_present(rows, i, 5);
+	bytea *payload = ga_row_bytea_present(rows, i, 6);
 
 	row->id = ga_row_int8(rows, i, 1);
-	row->tenant = pstrdup(ga_row_text(rows, i, 2));
-	row->subject = pstrdup(ga_row_text(rows, i, 3));
-	row->msg_id = pstrdup(ga_row_text(rows, i, 4));
+	row->tenant = pstrdup(ga_row_text_present(rows, i, 2));
+	row->subject = pstrdup(ga_row_text_present(rows, i, 3));
+	row->msg_id = pstrdup(ga_row_text_present(rows, i, 4));
 	row->headers = palloc(VARSIZE(headers));
 	memcpy(row->headers, headers, VARSIZE(headers));
 	row->payload = palloc(VARSIZE(payload));
@@ -383,7 +383,7 @@ give_up_subject(GaPage *page, const char *subject)
 		GaOutboxRow row = {0};
 
 		copy_row(page, &row, &rows, i);
-		give_up(&row, ga_row_text(&rows, i, 8), ga_row_int4(&rows, i, 7));
+		give_up(&row, ga_row_text_present(&rows, i, 8), ga_row_int4(&rows, i, 7));
 	}
 }
 

@@ -183,6 +183,9 @@ extern GA_EXPORT bool ga_row_isnull(const GaRows *rows, uint64 row, int col);
 extern GA_EXPORT char *ga_row_text(const GaRows *rows, uint64 row, int col); /* null: null */
 /* XX000 where a null stands. */
 extern GA_EXPORT char *ga_row_text_present(const GaRows *rows, uint64 row, int col);
+extern GA_EXPORT Jsonb *ga_row_jsonb_present(const GaRows *rows, uint64 row, int col);
+extern GA_EXPORT bytea *ga_row_bytea_present(const GaRows *rows, uint64 row, int col);
+extern GA_EXPORT pg_uuid_t *ga_row_uuid_present(const GaRows *rows, uint64 row, int col);
 extern GA_EXPORT Jsonb *ga_row_jsonb(const GaRows *rows, uint64 row, int col);    /* null: null */
 extern GA_EXPORT bytea *ga_row_bytea(const GaRows *rows, uint64 row, int col);    /* null: null */
 extern GA_EXPORT pg_uuid_t *ga_row_uuid(const GaRows *rows, uint64 row, int col); /* null: null */
