@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * limits.h: every bound of the product, in one place, the unit in the name.
+ * limits.h: the bounds that the core and more than one file share, the unit in the name. A bound
+ * that only one capability knows stands at the head of its own file.
  *
  * A bound that an operator may set is a GUC; its default and its extremes stand here all the same.
- * Nothing grows without one of these: a reader who asks "how large can X get" searches this file.
  */
 #ifndef GA_LIMITS_H
 #define GA_LIMITS_H
@@ -18,7 +18,6 @@
 #define GA_ROLES_PER_SUBJECT_MAX 32
 #define GA_ROLE_INHERITS_MAX 16
 #define GA_ROLE_PERMISSIONS_MAX 256
-#define GA_ROLE_DEPTH_MAX 16
 
 /* tokens and keys (RFC 8725) */
 #define GA_JWT_MAX_BYTES 8192
@@ -82,9 +81,6 @@
 #define GA_ENTRY_MAX_BYTES 4096
 #define GA_SALT_BYTES 32
 #define GA_HASH_BYTES 32
-#define GA_DETAILS_MAX_BYTES (64 * 1024)
-#define GA_DENIAL_WORKERS_MAX 4
-#define GA_DENIAL_WAIT_MS 5000
 
 /* messages */
 #define GA_MESSAGE_SUBJECT_MAX_BYTES 255
@@ -93,14 +89,6 @@
 #define GA_MESSAGE_HEADERS_MAX_BYTES (16 * 1024)
 #define GA_MESSAGE_ID_MAX_BYTES 128
 #define GA_DELIVER_MAX 100
-
-/* tasks and reviews */
-#define GA_TASK_TITLE_MAX_BYTES 500
-#define GA_TASK_ATTEMPTS_MAX 100
-#define GA_TASK_DEPTH_MAX 8
-#define GA_AUTOFIX_PER_ROOT_MAX 5
-#define GA_AUTOFIX_PER_FINGERPRINT_MAX 2
-#define GA_REVIEWERS_MAX 64
 
 /* sandbox */
 #define GA_FRAME_PAYLOAD_MAX_BYTES (64 * 1024)
