@@ -552,7 +552,7 @@ static void
 close_block(Frame *frame, uint32 block)
 {
 	Compiler *c = frame->c;
-	Block *to = pool_item(&c->blocks, Block, block);
+	CodeBlock *to = pool_item(&c->blocks, CodeBlock, block);
 
 	if (frame->code.count > 1)
 		qsort(frame->code.items, frame->code.count, sizeof(Instruction), instruction_order);
@@ -574,7 +574,7 @@ open_block(Compiler *c, const Value *node, uint32 resource, bool *known)
 {
 	const void *key = node->at;
 	Known *entry;
-	Block *block;
+	CodeBlock *block;
 
 	*known = false;
 	if (node->type == VALUE_OBJECT)
@@ -661,7 +661,7 @@ compiler_init(Compiler *c, MemoryContext context, MemoryContext work)
 	c->resources.item_bytes = sizeof(Resource);
 	c->anchors.item_bytes = sizeof(Anchor);
 	c->code.item_bytes = sizeof(Instruction);
-	c->blocks.item_bytes = sizeof(Block);
+	c->blocks.item_bytes = sizeof(CodeBlock);
 	c->lists.item_bytes = sizeof(uint32);
 	c->numerics.item_bytes = sizeof(Numeric);
 	c->values.item_bytes = sizeof(Value);
@@ -691,7 +691,7 @@ ga_schema_compile(MemoryContext context, const Jsonb *schema, const char *name,
 	compile_dynamic(&c, program);
 	program->context = context;
 	program->code = (Instruction *) c.code.items;
-	program->blocks = (Block *) c.blocks.items;
+	program->blocks = (CodeBlock *) c.blocks.items;
 	program->lists = (uint32 *) c.lists.items;
 	program->numerics = (Numeric *) c.numerics.items;
 	program->values = (Value *) c.values.items;

@@ -191,13 +191,13 @@ typedef struct Instruction
 	const char *where; /* the keyword's place in the schema: a JSON Pointer, or URI#pointer */
 } Instruction;
 
-typedef struct Block
+typedef struct CodeBlock
 {
 	uint32 first;
 	uint32 count;
 	uint32 resource;
 	bool unevaluated; /* it has an instruction that reads annotations */
-} Block;
+} CodeBlock;
 
 typedef struct Property
 {
@@ -251,7 +251,7 @@ struct GaSchema
 {
 	MemoryContext context;
 	Instruction *code;
-	Block *blocks;
+	CodeBlock *blocks;
 	uint32 *lists; /* of blocks */
 	Numeric *numerics;
 	Value *values;

@@ -421,7 +421,7 @@ run_one(Run *run, const Instruction *ins, const Value *value, const Path *path, 
 }
 
 static bool
-run_block(Run *run, const Block *block, const Value *value, const Path *path, Seen *seen)
+run_block(Run *run, const CodeBlock *block, const Value *value, const Path *path, Seen *seen)
 {
 	const Instruction *ins = run->program->code + block->first;
 	bool ok = true;
@@ -438,7 +438,7 @@ run_block(Run *run, const Block *block, const Value *value, const Path *path, Se
 static bool
 eval(Run *run, uint32 number, const Value *value, const Path *path, Seen *seen)
 {
-	const Block *block = &run->program->blocks[number];
+	const CodeBlock *block = &run->program->blocks[number];
 	Scope scope = {run->scope, block->resource};
 	const Scope *outer = run->scope;
 	Seen *own = seen;
@@ -517,7 +517,7 @@ ga_schema_errors(const GaSchema *schema, const Jsonb *instance)
 bool
 ga_schema_accepts_type(const GaSchema *schema, bool object)
 {
-	const Block *root = &schema->blocks[schema->root];
+	const CodeBlock *root = &schema->blocks[schema->root];
 
 	for (uint32 i = root->first; i < root->first + root->count; i++)
 	{
