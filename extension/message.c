@@ -82,6 +82,7 @@ check_headers(Jsonb *headers)
 	JsonbValue v;
 	int depth = 0;
 	int names = 0;
+	int values = 0; /* each is a line on the wire */
 	size_t bytes = 0;
 
 	if (!JB_ROOT_IS_OBJECT(headers))
@@ -102,6 +103,7 @@ check_headers(Jsonb *headers)
 			if (v.type != jbvString)
 				ga_bad_argument("headers", "A header is a string or an array of strings.");
 			check_header_value(v.val.string.val, v.val.string.len);
+			values++;
 		}
 		else if (token == WJB_BEGIN_OBJECT && bytes > 0)
 			ga_bad_argument("headers", "A header is a string or an array of strings.");
@@ -111,10 +113,10 @@ check_headers(Jsonb *headers)
 		if (token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM)
 			bytes += v.val.string.len;
 	}
-	if (names > GA_MESSAGE_HEADERS_MAX)
+	if (Max(names, values) > GA_MESSAGE_HEADERS_MAX)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many headers"),
-		                errdetail("There are %d names, at most %d are allowed.", names,
-		                          GA_MESSAGE_HEADERS_MAX)));
+		                errdetail("There are %d %s, at most %d are allowed.", Max(names, values),
+		                          values > names ? "values" : "names", GA_MESSAGE_HEADERS_MAX)));
 	if (bytes > GA_MESSAGE_HEADERS_MAX_BYTES)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("headers are too large"),
 		                errdetail("They have %zu bytes, at most %d are allowed.", bytes,

@@ -37,7 +37,8 @@ FROM unnest(ARRAY[
 	$$'a', '{}', '{"x": [["y"]]}'$$, $$'a', '{}', '{"x y": "z"}'$$, $$'a', '{}', '{"": "z"}'$$, $$'a', '{}', '{"x": "a\r\nNats-Rollup: all"}'$$,
 	$$'a', '{}', '{"nats-rollup": "all"}'$$, $$'a', '{}', '{"Ga-Tenant": "acme"}'$$, $$'a', '{}', '{}', ''$$, $$'a', '{}', '{}', '{acme}x'$$,
 	$$'a', '{}', '{}', 'a b'$$, $$'a', '{}', '{}', repeat('x', 129)$$, $$'a', to_jsonb(repeat('x', 1100000))$$,
-	$$'a', '{}', jsonb_build_object('x', repeat('y', 17000))$$, $$'a', '{}', (SELECT jsonb_object_agg('h' || i, 'v') FROM generate_series(1, 65) i)$$
+	$$'a', '{}', jsonb_build_object('x', repeat('y', 17000))$$, $$'a', '{}', (SELECT jsonb_object_agg('h' || i, 'v') FROM generate_series(1, 65) i)$$,
+	$$'a', '{}', (SELECT jsonb_build_object('h', jsonb_agg('v'::text)) FROM generate_series(1, 65) i)$$
 ]) args;
 SELECT goldenarch_test_error('SELECT goldenarch.publish_bytes(''a'', null)') AS error;
 BEGIN READ ONLY;
