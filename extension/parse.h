@@ -24,7 +24,6 @@ extern GaParsed ga_parse(const char *schema_name, const char *raw, Size bytes);
 extern Jsonb *ga_parse_or_raise(const char *schema_name, const char *raw, Size bytes);
 
 /* ZG005 with this one reason. */
-extern void ga_parse_reject(const char *pointer, const char *code, const char *message)
-    pg_attribute_noreturn();
+extern void ga_parse_reject(const char *pointer, const char *code, const char *message) GA_NORETURN;
 
 #endif /* GA_PARSE_H */

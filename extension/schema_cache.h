@@ -12,6 +12,6 @@
 #include "goldenarch/jsonbuild.h"
 
 /* Raises 22023, or 0A000 where the schema is right but not supported. */
-extern void ga_schema_refused(const GaSchemaFault *fault) pg_attribute_noreturn();
+extern void ga_schema_refused(const GaSchemaFault *fault) GA_NORETURN;
 
 #endif /* GA_SCHEMA_CACHE_H */
