@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "goldenarch/compat.h"
+
 #include "utils/jsonb.h"
 
 typedef struct GaParsed

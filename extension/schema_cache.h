@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "goldenarch/compat.h"
+
 #include "schema.h"
 
 #include "goldenarch/jsonbuild.h"
