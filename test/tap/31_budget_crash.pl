@@ -88,6 +88,14 @@ is_deeply([ grep { ($kept{$_} // -1) != $granted{$_} } sort keys %granted ], [],
 my $verify = "SELECT bool_and(ok) FROM goldenarch.budget_verify()";
 is($s->sql($verify), 't', 'no drift after the crash');
 
+# One grant with nothing behind it whose commit would flush it along, and the server dies.
+is($s->sql("SELECT count(*) FROM (SELECT (goldenarch.request_tokens('acme/a', 'y' || i, 1)).approved
+	FROM generate_series(1, 20) i) d WHERE approved"), 20, 'twenty ids are approved in one transaction');
+$s->crash;
+$s->start;
+is($s->sql("SELECT count(*) FROM goldenarch.budget_transactions WHERE request_id LIKE 'y%'"), 20,
+	'and are in the ledger after the next crash');
+
 # The rest of the fight, for the last few tokens; then the sums.
 $s->sql("SELECT goldenarch.set_budget(budget, current_usage + reserved + CASE budget WHEN 'acme' THEN 3000 ELSE 1800 END,
 	'none') FROM goldenarch.budget_limits");
