@@ -10,7 +10,7 @@ use GoldenArch::Stack;
 
 my $root = $GoldenArch::Stack::ROOT;
 chdir $root or die "chdir: $!";
-plan skip_all => 'a stack of make up is in use' if -e '.run/stack';
+die "a stack is in use: make down first\n" if -e '.run/stack';
 $ENV{FLAVOUR} = $GoldenArch::Stack::BUILD =~ s{.*/}{}r;
 my $log;
 
