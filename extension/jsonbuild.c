@@ -93,12 +93,6 @@ ga_json_int8(GaJson *json, const char *key, int64 value)
 }
 
 void
-ga_json_float8(GaJson *json, const char *key, double value)
-{
-	push_numeric(json, key, DirectFunctionCall1(float8_numeric, Float8GetDatum(value)));
-}
-
-void
 ga_json_bool(GaJson *json, const char *key, bool boolean)
 {
 	JsonbIteratorToken token = member(json, key);

@@ -67,12 +67,6 @@ wake_mask(uint32 mask)
 }
 
 void
-ga_wake(GaWorker worker)
-{
-	wake_mask(1u << worker);
-}
-
-void
 ga_wake_at_commit(GaWorker worker)
 {
 	pending |= 1u << worker;

@@ -342,12 +342,6 @@ ga_nats_connects(GaNats *nats)
 	return atomic_load(&nats->connects);
 }
 
-int64_t
-ga_nats_max_payload(GaNats *nats)
-{
-	return natsConnection_GetMaxPayload(nats->connection);
-}
-
 const char *
 ga_nats_server(GaNats *nats, char *url, size_t bytes)
 {

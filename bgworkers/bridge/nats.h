@@ -36,7 +36,6 @@ extern void ga_nats_close(GaNats *nats);
 extern bool ga_nats_connected(GaNats *nats);
 /* How often it has connected: another number means that requests in flight are lost. */
 extern unsigned ga_nats_connects(GaNats *nats);
-extern int64_t ga_nats_max_payload(GaNats *nats);
 extern const char *ga_nats_server(GaNats *nats, char *url, size_t bytes);
 extern void ga_nats_last_error(GaNats *nats, char *error);
 

@@ -33,7 +33,6 @@ extern GA_EXPORT Jsonb *ga_json_end(GaJson *json);
 /* Members. key null: an element of the innermost array. A null value pointer is JSON null. */
 extern GA_EXPORT void ga_json_text(GaJson *json, const char *key, const char *value);
 extern GA_EXPORT void ga_json_int8(GaJson *json, const char *key, int64 value);
-extern GA_EXPORT void ga_json_float8(GaJson *json, const char *key, double value);
 extern GA_EXPORT void ga_json_bool(GaJson *json, const char *key, bool value);
 extern GA_EXPORT void ga_json_null(GaJson *json, const char *key);
 extern GA_EXPORT void ga_json_timestamp(GaJson *json, const char *key, TimestampTz value);

@@ -27,8 +27,6 @@ typedef enum GaWorker
 
 /* When (and if) the transaction commits. A rolled-back savepoint may still wake. */
 extern GA_EXPORT void ga_wake_at_commit(GaWorker worker);
-/* At once. */
-extern GA_EXPORT void ga_wake(GaWorker worker);
 /* In a worker, once connected: this process is the one to wake for MyDatabaseId, until it exits. */
 extern GA_EXPORT void ga_worker_register(GaWorker worker);
 /* Pid of the registered worker of this database, 0 where there is none. */
