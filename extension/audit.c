@@ -10,10 +10,8 @@
 #include "goldenarch/audit.h"
 
 #include "access/xact.h"
-#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 
 #include "goldenarch/clock.h"
 #include "goldenarch/error.h"
@@ -208,20 +206,4 @@ ga_sql_audit_entry(PG_FUNCTION_ARGS)
 	if (!entry)
 		PG_RETURN_NULL();
 	PG_RETURN_BYTEA_P(entry);
-}
-
-/* BEFORE UPDATE, DELETE or TRUNCATE, ENABLE ALWAYS, on every append-only table. */
-GA_FUNCTION(ga_append_only);
-Datum
-ga_append_only(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-		                errmsg("append_only must be called as a trigger")));
-	ereport(ERROR,
-	        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-	         errmsg("table \"%s\" is append-only", NameStr(trigger->tg_relation->rd_rel->relname)),
-	         errdetail("Its rows are a record: none is ever changed or removed.")));
 }
