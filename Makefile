@@ -48,6 +48,17 @@ check-conformance: install-debug ## the public JSON Schema suite (GOLDENARCH_TES
 check-tap: install-debug ## tests with real NATS, Redis and runsc; ONLY=01_stem picks
 	@$(RUN) tap $(PICK)
 
+.PHONY: bench chaos chaos-audit
+bench: ## figures against peers and floors, with their goals; ONLY=10_jwt picks
+	@$(MAKE) -s -j2 all FLAVOUR=release
+	@$(AS_ROOT) $(MAKE) -s install FLAVOUR=release >/dev/null
+	@test/bench/run $(ONLY)
+
+chaos: chaos-audit ## every chaos script
+
+chaos-audit: install-debug ## ROUNDS=100 stops under load, LEAVES=1000000: nothing acknowledged is lost
+	@test/chaos/audit --rounds $(or $(ROUNDS),100) --leaves $(or $(LEAVES),1000000)
+
 .PHONY: demo up down psql
 demo: ## one agent task from token to completion, narrated, on a stack of its own
 	@tools/stack run demo tools/demo
