@@ -76,9 +76,11 @@ typedef struct Row
 } Row;
 
 static void
-encode(Row *row, const GaPrincipal *who, const char *action, const char *resource_type,
-       const char *resource_id, const char *details)
+encode(Row *row, const GaAuditEvent *event, const char *details)
 {
+	const GaPrincipal *who = event->who;
+	const char *session_user = event->session_user;
+	const char *current_user = event->current_user;
 	uint8 commitment[GA_HASH_BYTES];
 	GaEntry entry;
 
@@ -86,22 +88,28 @@ encode(Row *row, const GaPrincipal *who, const char *action, const char *resourc
 	    !ga_commitment(row->salt, details, strlen(details), commitment))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 		                errmsg("could not commit to the details of an audit entry")));
+	if (!session_user)
+		session_user = GetUserNameFromId(GetSessionUserId(), true);
+	if (!current_user && OidIsValid(who->pg_role))
+		current_user = GetUserNameFromId(who->pg_role, true);
 	ga_entry_begin(&entry, row->bytes, sizeof(row->bytes));
 	ga_entry_int(&entry, GA_ENTRY_ID, row->id);
 	ga_entry_int(&entry, GA_ENTRY_XID, row->xid);
 	ga_entry_int(&entry, GA_ENTRY_ORDINAL, row->ordinal);
 	ga_entry_time(&entry, GA_ENTRY_AT, row->at + UNIX_EPOCH_US);
-	ga_entry_text(&entry, GA_ENTRY_SESSION_USER, GetUserNameFromId(GetSessionUserId(), true));
-	if (OidIsValid(who->pg_role))
-		ga_entry_text(&entry, GA_ENTRY_CURRENT_USER, GetUserNameFromId(who->pg_role, true));
+	ga_entry_text(&entry, GA_ENTRY_SESSION_USER, session_user);
+	ga_entry_text(&entry, GA_ENTRY_CURRENT_USER, current_user);
 	ga_entry_text(&entry, GA_ENTRY_TENANT, who->tenant);
 	ga_entry_text(&entry, GA_ENTRY_SUBJECT, who->subject);
 	ga_entry_text(&entry, GA_ENTRY_ROLE, row->roles);
 	ga_entry_text(&entry, GA_ENTRY_TOKEN_ID, who->token_id);
-	ga_entry_text(&entry, GA_ENTRY_ACTION, action);
-	ga_entry_text(&entry, GA_ENTRY_RESOURCE_TYPE, resource_type);
-	ga_entry_text(&entry, GA_ENTRY_RESOURCE_ID, resource_id);
+	ga_entry_text(&entry, GA_ENTRY_ACTION, event->action);
+	ga_entry_text(&entry, GA_ENTRY_RESOURCE_TYPE, event->resource_type);
+	ga_entry_text(&entry, GA_ENTRY_RESOURCE_ID, event->resource_id);
 	ga_entry_text(&entry, GA_ENTRY_OUTCOME, row->outcome);
+	ga_entry_text(&entry, GA_ENTRY_REASON, event->reason);
+	if (event->count > 1)
+		ga_entry_int(&entry, GA_ENTRY_COUNT, event->count);
 	ga_entry_bytes(&entry, GA_ENTRY_DETAILS, commitment, sizeof(commitment));
 	row->nbytes = ga_entry_finish(&entry);
 	if (row->nbytes == 0)
@@ -113,8 +121,7 @@ encode(Row *row, const GaPrincipal *who, const char *action, const char *resourc
 }
 
 int64
-ga_audit_as(const GaPrincipal *who, TimestampTz at, GaOutcome outcome, const char *action,
-            const char *resource_type, const char *resource_id, const Jsonb *details)
+ga_audit_event(const GaAuditEvent *event)
 {
 	static GaStmt insert = GA_STMT(
 	    "INSERT INTO goldenarch.audit_entries (id, at, tenant, subject, role, action, "
@@ -124,30 +131,45 @@ ga_audit_as(const GaPrincipal *who, TimestampTz at, GaOutcome outcome, const cha
 	    INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
 	    JSONBOID, TEXTOID, BYTEAOID, INT8OID, INT8OID, BYTEAOID, BYTEAOID);
 	FullTransactionId xid;
-	Jsonb *empty = details ? NULL : ga_json_pairs(NULL);
-	const Jsonb *shown = details ? details : empty;
+	const Jsonb *shown = event->details ? event->details : ga_json_pairs(NULL);
 	/* The text that is committed to is stored too: jsonb may print otherwise in another release. */
 	char *text = JsonbToCString(NULL, (JsonbContainer *) &shown->root, VARSIZE(shown));
 	Row *row = palloc0(sizeof(Row));
 
 	/* What is recorded has an effect: a standby refuses it before the effect, as any write. */
-	ga_require_writable(action);
+	ga_require_writable(event->action);
 	xid = GetTopFullTransactionId();
 	row->id = next_id();
 	row->xid = (int64) U64FromFullTransactionId(xid);
 	row->ordinal = next_ordinal(xid);
-	row->at = at;
-	row->roles = joined_roles(who);
-	row->outcome = outcome_names[outcome];
-	encode(row, who, action, resource_type, resource_id, text);
-	(void) ga_query(&insert, ga_int8(row->id), ga_timestamp(at), ga_text(who->tenant),
-	                ga_text(who->subject), ga_text(row->roles), ga_text(action),
-	                ga_text(resource_type), ga_text(resource_id), ga_text(row->outcome),
-	                ga_jsonb(shown), ga_text(text), ga_bytea(row->salt, sizeof(row->salt)),
-	                ga_int8(row->xid), ga_int8(row->ordinal), ga_bytea(row->bytes, row->nbytes),
+	row->at = event->at;
+	row->roles = joined_roles(event->who);
+	row->outcome = outcome_names[event->outcome];
+	encode(row, event, text);
+	(void) ga_query(&insert, ga_int8(row->id), ga_timestamp(row->at), ga_text(event->who->tenant),
+	                ga_text(event->who->subject), ga_text(row->roles), ga_text(event->action),
+	                ga_text(event->resource_type), ga_text(event->resource_id),
+	                ga_text(row->outcome), ga_jsonb(shown), ga_text(text),
+	                ga_bytea(row->salt, sizeof(row->salt)), ga_int8(row->xid),
+	                ga_int8(row->ordinal), ga_bytea(row->bytes, row->nbytes),
 	                ga_bytea(row->leaf, sizeof(row->leaf)));
 	ga_count(GA_COUNT_AUDIT_ROWS);
 	return row->id;
+}
+
+int64
+ga_audit_as(const GaPrincipal *who, TimestampTz at, GaOutcome outcome, const char *action,
+            const char *resource_type, const char *resource_id, const Jsonb *details)
+{
+	GaAuditEvent event = {.who = who,
+	                      .at = at,
+	                      .outcome = outcome,
+	                      .action = action,
+	                      .resource_type = resource_type,
+	                      .resource_id = resource_id,
+	                      .details = details};
+
+	return ga_audit_event(&event);
 }
 
 int64

@@ -29,6 +29,23 @@ extern int64 ga_audit_as(const GaPrincipal *who, TimestampTz at, GaOutcome outco
                          const char *action, const char *resource_type, const char *resource_id,
                          const Jsonb *details);
 
+/* An entry in full: of another session, of several equal events, with a reason. */
+typedef struct GaAuditEvent
+{
+	const GaPrincipal *who;
+	const char *session_user; /* null: this session's */
+	const char *current_user; /* null: the name of who->pg_role */
+	TimestampTz at;
+	GaOutcome outcome;
+	const char *action;
+	const char *resource_type;
+	const char *resource_id;
+	const char *reason; /* a code such as an SQLSTATE; may be null */
+	int64 count;        /* of the equal events it stands for; 0 and 1: one */
+	const Jsonb *details;
+} GaAuditEvent;
+extern int64 ga_audit_event(const GaAuditEvent *event);
+
 typedef struct GaDenial
 {
 	int sqlstate; /* 42501, 28000, ZG007, ZG008 */
