@@ -17,7 +17,7 @@ typedef struct GaBytes
 	size_t bytes;
 } GaBytes;
 
-/* False when libcrypto cannot (out of memory, or a FIPS configuration without SHA-256). */
+/* False when libcrypto cannot. */
 extern bool ga_sha256(const GaBytes *pieces, int count, uint8_t out[GA_HASH_BYTES]);
 
 #endif /* GA_DIGEST_H */

@@ -18,6 +18,7 @@
 #define GA_TILE_WIDTH 256
 #define GA_TILE_BYTES (GA_TILE_WIDTH * GA_HASH_BYTES)
 #define GA_TILE_LEVELS 8
+#define GA_TREE_SIZE_MAX ((uint64_t) INT64_MAX)
 #define GA_PROOF_MAX 64 /* hashes */
 #define GA_TILE_PATH_MAX_BYTES 64
 
@@ -32,7 +33,7 @@ typedef bool (*GaTakeTile)(void *context, int level, uint64_t index,
                            const uint8_t hashes[GA_TILE_BYTES]);
 
 extern void ga_edge_init(GaTileEdge *edge);
-/* False: libcrypto or take failed; the edge is then not to be used again. */
+/* False: libcrypto or take failed; the edge is then not to be used again. take may be NULL. */
 extern bool ga_edge_append(GaTileEdge *edge, const uint8_t leaf_hash[GA_HASH_BYTES],
                            GaTakeTile take, void *context);
 extern bool ga_edge_root(const GaTileEdge *edge, uint8_t out[GA_HASH_BYTES]);
@@ -46,13 +47,19 @@ extern int ga_tile_width(uint64_t size, int level, uint64_t index);
 /* "tile/0/x001/x234/067.p/5"; level -1: "tile/entries/...". False when out is too short. */
 extern bool ga_tile_path(int level, uint64_t index, int width, char *out, size_t capacity);
 
-/* Gives the first `width` hashes of a tile. False: it is not to be had. */
+/*
+ * Gives the first `width` hashes of a tile, `width` being ga_tile_width() of the size asked for: a
+ * tree that has grown since may have more of them. False: it is not to be had.
+ */
 typedef bool (*GaReadTile)(void *context, int level, uint64_t index, int width,
                            uint8_t hashes[GA_TILE_BYTES]);
 
 /* The root of the first `size` leaves. */
 extern bool ga_tile_root(uint64_t size, GaReadTile read, void *context, uint8_t out[GA_HASH_BYTES]);
-/* RFC 6962 section 2.1.1 and 2.1.2. The number of hashes, or -1 (also for index >= size). */
+/*
+ * RFC 6962 section 2.1.1 and 2.1.2. The number of hashes, or -1 (also for index >= size). From an
+ * empty tree the consistency proof is empty, and holds when old_root is that of the empty tree.
+ */
 extern int ga_inclusion_proof(uint64_t index, uint64_t size, GaReadTile read, void *context,
                               uint8_t proof[GA_PROOF_MAX][GA_HASH_BYTES]);
 extern int ga_consistency_proof(uint64_t old_size, uint64_t new_size, GaReadTile read,
