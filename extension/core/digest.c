@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * digest.c: see digest.h. The context lives on the stack. libcrypto's low-level calls are deprecated
- * in favour of EVP, but EVP finds its implementation and allocates anew for each digest, which costs
- * several times what the hash of a tree node does, and the core has no place to keep a context.
+ * digest.c: see digest.h. The context is on the stack. libcrypto calls this interface deprecated
+ * in favour of EVP, but EVP finds its implementation and allocates anew for each digest, which
+ * costs several times what the hash of a tree node does, and the core can keep no context.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "digest.h"

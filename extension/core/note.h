@@ -19,7 +19,8 @@
 #define GA_NOTE_ED25519 0x01
 #define GA_NOTE_COSIGNATURE 0x04
 #define GA_NOTE_NAME_MAX_BYTES 200
-#define GA_NOTE_MAX_BYTES 8192
+#define GA_NOTE_MAX_BYTES 8192              /* of what we write, and of any body */
+#define GA_NOTE_READ_MAX_BYTES (128 * 1024) /* others may sign with keys of another kind */
 #define GA_NOTE_SIGNATURES_MAX 16
 #define GA_VKEY_MAX_BYTES 300
 #define GA_ED25519_KEY_BYTES 32
@@ -64,23 +65,31 @@ typedef enum GaNoteVerdict
 extern bool ga_note_name_ok(const char *name);
 /* "name+id+base64", NUL-terminated. False: it does not fit. */
 extern bool ga_vkey_format(const GaNoteKey *key, char *out, size_t capacity);
+/* Of type GA_NOTE_ED25519 alone, in exactly the text that ga_vkey_format gives. */
 extern bool ga_vkey_parse(const char *text, size_t bytes, GaNoteKey *key);
+extern bool ga_note_public_key(const uint8_t seed[GA_ED25519_KEY_BYTES],
+                               uint8_t key[GA_ED25519_KEY_BYTES]);
 
 /* The three lines. The length, or 0. */
 extern size_t ga_checkpoint_body(const char *origin, uint64_t size,
                                  const uint8_t root[GA_HASH_BYTES], char *out, size_t capacity);
 /*
  * body, an empty line, and for each of the n key pairs a signature line and a cosignature of this
- * time. The private key is the 32-byte seed. The length, or 0; no key: body and empty line.
+ * time. The private key is the 32-byte seed. The length, or 0; no key: body and empty line. Here
+ * and above, out ends in a NUL.
  */
 extern size_t ga_checkpoint_sign(const char *body, size_t body_bytes, const char *name,
                                  const uint8_t (*seeds)[GA_ED25519_KEY_BYTES], int n,
                                  int64_t unix_seconds, char *out, size_t capacity);
 
-/* False: it is no checkpoint. A body alone (no empty line, no signature) is one, unsigned. */
+/*
+ * False: it is no checkpoint. A body alone (no empty line, no signature) is one, unsigned. Lines
+ * that follow the root are part of the body. The key's name is not compared with the origin.
+ */
 extern bool ga_checkpoint_parse(const char *text, size_t bytes, GaCheckpoint *head);
+/* One bad signature by the key makes the note bad, whatever others by it say. */
 extern GaNoteVerdict ga_checkpoint_verify(const GaCheckpoint *head, const GaNoteKey *key);
-/* As that, for the cosignature; its time. */
+/* As that, for the cosignature; its time, of several the latest. */
 extern GaNoteVerdict ga_checkpoint_time(const GaCheckpoint *head, const GaNoteKey *key,
                                         int64_t *unix_seconds);
 
