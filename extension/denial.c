@@ -96,7 +96,7 @@ fill(Record *record, const GaDenial *denial)
 	PUT(record->resource_type, denial->resource_type);
 	PUT(record->resource_id, denial->resource_id);
 	PUT(record->sqlstate, unpack_sql_state(denial->sqlstate));
-	PUT(record->message, denial->message);
+	PUT(record->message, denial->because ? denial->because : denial->message);
 }
 
 /* True when the row is on disk. Interrupts are held: a cancelled wait must not lose the record. */

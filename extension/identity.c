@@ -329,9 +329,10 @@ deny_token(const GaClaims *claims, const char *problem)
 	                   .action = "authenticate",
 	                   .resource_type = "token",
 	                   .resource_id = claims->kid ? claims->kid : "-",
-	                   .message = "token rejected"};
+	                   .message = "token rejected",
+	                   .hint = "The audit log has the reason."};
 
-	denial.detail = psprintf("The token %s.", problem);
+	denial.because = psprintf("The token %s.", problem);
 	ga_count(GA_COUNT_AUTH_FAILED);
 	ga_deny(&denial);
 }

@@ -55,6 +55,7 @@ typedef struct GaDenial
 	const char *message; /* the error's */
 	const char *detail;  /* may be null */
 	const char *hint;    /* may be null */
+	const char *because; /* for the record alone, in place of the message; may be null */
 } GaDenial;
 
 /* Inside or outside ga_enter. */

@@ -215,7 +215,7 @@ SELECT goldenarch.authenticate('a.b.c', NULL);
 SELECT goldenarch.authenticate('a.b.c');
 
 -- Failed authentications are recorded, without the token.
-SELECT subject, action, resource_type, resource_id, outcome, details->>'sqlstate' AS sqlstate
+SELECT subject, action, resource_type, resource_id, outcome, details->>'sqlstate' AS sqlstate, details->>'message' AS why
 FROM goldenarch.audit_log WHERE action = 'authenticate' ORDER BY id;
 
 SELECT goldenarch.revoke_access('ident_app', 'app');
