@@ -101,7 +101,7 @@ take_rows(GaTakeRow take, void *arg)
 	MemoryContext old = MemoryContextSwitchTo(scratch);
 	uint64 row;
 
-	for (row = 0; SPI_tuptable && row < SPI_processed; row++)
+	for (row = 0; take && SPI_tuptable && row < SPI_processed; row++)
 	{
 		take(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, arg);
 		MemoryContextReset(scratch);

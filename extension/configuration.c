@@ -10,14 +10,13 @@
 #include "goldenarch/compat.h"
 
 #include "commands/trigger.h"
-#include "utils/builtins.h"
-#include "utils/json.h"
 #include "utils/rel.h"
 
 #include "goldenarch/audit.h"
 #include "goldenarch/jsonbuild.h"
 #include "goldenarch/query.h"
 #include "ground.h"
+#include "row_json.h"
 
 GA_FUNCTION(ga_audit_configuration);
 
@@ -29,23 +28,6 @@ is_restore(const TriggerData *trigger)
 	/* what seed_restore() clears before the dump's rows come */
 	return TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && ga_inside_call() &&
 	       ga_principal()->kind == GA_SYSTEM;
-}
-
-/* The row as a jsonb object; null for none. */
-static const Jsonb *
-row_as_json(const TriggerData *trigger, HeapTuple tuple)
-{
-	static GaStmt convert = GA_STMT("SELECT $1::pg_catalog.text::pg_catalog.jsonb", TEXTOID);
-	Datum row;
-	Datum text;
-	GaRows rows;
-
-	if (tuple == NULL)
-		return NULL;
-	row = heap_copy_tuple_as_datum(tuple, RelationGetDescr(trigger->tg_relation));
-	text = DirectFunctionCall1(row_to_json, row);
-	rows = ga_query(&convert, ga_datum(text, false));
-	return ga_row_jsonb(&rows, 0, 1);
 }
 
 /* The first column, which is the key of every table of this kind; "*" for all rows. */
@@ -68,8 +50,8 @@ record(const TriggerData *trigger, const char *operation, HeapTuple before, Heap
 	const Jsonb *is;
 
 	ga_enter(&call, NULL);
-	was = row_as_json(trigger, before);
-	is = row_as_json(trigger, after);
+	was = before ? ga_row_json(trigger, before) : NULL;
+	is = after ? ga_row_json(trigger, after) : NULL;
 	if (was == NULL || is == NULL ||
 	    compareJsonbContainers(&unconstify(Jsonb *, was)->root, &unconstify(Jsonb *, is)->root) !=
 	        0)

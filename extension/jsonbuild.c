@@ -15,14 +15,20 @@ push(GaJson *json, JsonbIteratorToken token, JsonbValue *value)
 }
 
 static void
-push_text(GaJson *json, JsonbIteratorToken token, const char *text)
+push_text_n(GaJson *json, JsonbIteratorToken token, const char *text, size_t bytes)
 {
 	JsonbValue value;
 
 	value.type = jbvString;
-	value.val.string.len = strlen(text);
-	value.val.string.val = pstrdup(text);
+	value.val.string.len = (int) bytes;
+	value.val.string.val = pnstrdup(text, bytes);
 	push(json, token, &value);
+}
+
+static void
+push_text(GaJson *json, JsonbIteratorToken token, const char *text)
+{
+	push_text_n(json, token, text, strlen(text));
 }
 
 /* Pushes the key, if there is one, and tells which token the value that follows takes. */
@@ -75,6 +81,12 @@ ga_json_text(GaJson *json, const char *key, const char *value)
 		ga_json_null(json, key);
 }
 
+void
+ga_json_text_n(GaJson *json, const char *key, const char *value, size_t bytes)
+{
+	push_text_n(json, member(json, key), value, bytes);
+}
+
 static void
 push_numeric(GaJson *json, const char *key, Datum numeric)
 {
@@ -90,6 +102,16 @@ void
 ga_json_int8(GaJson *json, const char *key, int64 value)
 {
 	push_numeric(json, key, DirectFunctionCall1(int8_numeric, Int64GetDatum(value)));
+}
+
+void
+ga_json_numeric(GaJson *json, const char *key, Numeric value)
+{
+	if (numeric_is_nan(value) || numeric_is_inf(value))
+		ga_json_text(json, key,
+		             DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value))));
+	else
+		push_numeric(json, key, NumericGetDatum(value));
 }
 
 void

@@ -28,6 +28,17 @@
 #define ga_qualified_name_list(name) stringToQualifiedNameList(name)
 #endif
 
+/* Privileges by kind of object became one function in 16. */
+#if PG_VERSION_NUM >= 160000
+#define ga_is_relation_owner(relation, role) object_ownercheck(RelationRelationId, relation, role)
+#define ga_may_execute(function, role) \
+	(object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define ga_is_relation_owner(relation, role) pg_class_ownercheck(relation, role)
+#define ga_may_execute(function, role) \
+	(pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
 /* After a declaration's parameters; the server's own macro changed place and name in 18. */
 #define GA_NORETURN __attribute__((noreturn))
 

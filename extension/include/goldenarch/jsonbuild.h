@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
 #include "goldenarch/compat.h"
@@ -32,7 +33,12 @@ extern GA_EXPORT Jsonb *ga_json_end(GaJson *json);
 
 /* Members. key null: an element of the innermost array. A null value pointer is JSON null. */
 extern GA_EXPORT void ga_json_text(GaJson *json, const char *key, const char *value);
+/* bytes of UTF-8 without a zero byte */
+extern GA_EXPORT void ga_json_text_n(GaJson *json, const char *key, const char *value,
+                                     size_t bytes);
 extern GA_EXPORT void ga_json_int8(GaJson *json, const char *key, int64 value);
+/* NaN and the infinities, which JSON has not, become strings. */
+extern GA_EXPORT void ga_json_numeric(GaJson *json, const char *key, Numeric value);
 extern GA_EXPORT void ga_json_bool(GaJson *json, const char *key, bool value);
 extern GA_EXPORT void ga_json_null(GaJson *json, const char *key);
 extern GA_EXPORT void ga_json_timestamp(GaJson *json, const char *key, TimestampTz value);

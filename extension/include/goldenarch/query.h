@@ -114,7 +114,8 @@ extern GA_EXPORT void ga_execute(const char *sql);
 /*
  * A caller's own statement with the caller's rights: never inside ga_enter. $1, $2 ... are the
  * elements of params, a jsonb array (22023), read by the types that the statement gives them.
- * take(row, ...) is called for each row, in a memory context that is emptied after it.
+ * take(row, ...), unless null, is called for each row, in a memory context that is emptied after
+ * it.
  */
 typedef void (*GaTakeRow)(HeapTuple row, TupleDesc desc, void *arg);
 extern void ga_query_as_caller(const char *sql, Jsonb *params, GaTakeRow take, void *arg);
