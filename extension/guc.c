@@ -32,6 +32,7 @@ int ga_guc_retention_budget;
 int ga_guc_retention_dead_letters;
 int ga_guc_max_rate_keys = 10000;
 int ga_guc_max_breakers = 256;
+int ga_guc_max_denials_waiting = 256;
 int ga_guc_max_outbox_backlog;
 int ga_guc_max_jobs_queued;
 
@@ -106,6 +107,9 @@ static const IntSetting preload_integers[] = {
      &ga_guc_max_rate_keys, 10000, 64, 10000000, PGC_POSTMASTER, 0},
     {"goldenarch.max_breakers", "Circuit breakers that can exist.", &ga_guc_max_breakers, 256, 8,
      65536, PGC_POSTMASTER, 0},
+    {"goldenarch.max_denials_waiting",
+     "Denials of a database that can wait for the audit writer at a time.",
+     &ga_guc_max_denials_waiting, 256, 16, 8192, PGC_POSTMASTER, 0},
 };
 
 static void

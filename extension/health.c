@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "goldenarch/audit.h"
 #include "goldenarch/metrics.h"
 #include "goldenarch/query.h"
 #include "goldenarch/queue.h"
@@ -33,11 +34,23 @@ static GaHealth
 check_audit(void)
 {
 	uint64 lost = ga_counter_value(GA_COUNT_DENIAL_LOST);
+	int64 spooled = ga_denials_spooled();
+	int writer = ga_worker_pid(GA_WORKER_AUDIT_WRITER);
 
+	if (spooled != 0)
+		return (GaHealth){GA_HEALTH_DEGRADED,
+		                  spooled < 0 ? "the spool file of denials cannot be read"
+		                              : psprintf(INT64_FORMAT " records in the spool file wait for "
+		                                                      "the table to take them",
+		                                         spooled)};
 	if (lost > 0)
 		return (GaHealth){GA_HEALTH_DEGRADED,
-		                  psprintf(UINT64_FORMAT " denials could not be recorded", lost)};
-	return (GaHealth){GA_HEALTH_OK, "rows in the caller's transaction, denials by one-shot worker"};
+		                  psprintf(UINT64_FORMAT " denials could not be recorded in time", lost)};
+	if (writer == 0)
+		return (GaHealth){GA_HEALTH_OK,
+		                  "rows in the caller's transaction, denials by one-shot worker"};
+	return (GaHealth){GA_HEALTH_OK,
+	                  psprintf("rows in the caller's transaction, denials by worker %d", writer)};
 }
 
 static GaHealth

@@ -31,6 +31,7 @@ typedef struct Kind
 
 static const Kind kinds[] = {
     {GA_WORKER_MAINTENANCE, "maintenance", "ga_maintenance_main"},
+    {GA_WORKER_AUDIT_WRITER, "audit writer", "ga_audit_writer_main"},
     {GA_WORKER_RELAY, "relay", "ga_relay_main"},
     {GA_WORKER_INGEST, "ingest", "ga_ingest_main"},
     {GA_WORKER_MIRROR, "mirror", "ga_mirror_main"},
@@ -53,17 +54,24 @@ describe(const Kind *kind, const char *database)
 	return config;
 }
 
+List *
+ga_listed_databases(void)
+{
+	List *databases;
+
+	if (!SplitIdentifierString(pstrdup(ga_guc_databases), ',', &databases))
+		ereport(FATAL, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		                errmsg("invalid list syntax in \"goldenarch.databases\"")));
+	return databases;
+}
+
 void
 ga_register_static_workers(void)
 {
-	char *names = pstrdup(ga_guc_databases);
-	List *databases;
+	List *databases = ga_listed_databases();
 	ListCell *cell;
 	int i;
 
-	if (!SplitIdentifierString(names, ',', &databases))
-		ereport(FATAL, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("invalid list syntax in \"goldenarch.databases\"")));
 	foreach (cell, databases)
 	{
 		for (i = 0; i < (int) lengthof(kinds); i++)
@@ -86,12 +94,11 @@ ga_register_static_workers(void)
 static bool
 listed(const char *database)
 {
-	List *databases;
 	ListCell *cell;
 
-	if (!ga_preloaded() || !SplitIdentifierString(pstrdup(ga_guc_databases), ',', &databases))
+	if (!ga_preloaded())
 		return false;
-	foreach (cell, databases)
+	foreach (cell, ga_listed_databases())
 		if (strcmp(lfirst(cell), database) == 0)
 			return true;
 	return false;

@@ -12,6 +12,7 @@
 #include "storage/shmem.h"
 
 #include "bridge_state.h"
+#include "denial_ring.h"
 #include "ground.h"
 #include "limiters.h"
 
@@ -20,6 +21,7 @@ static const GaShmemPart parts[] = {
     {"goldenarch bridge", ga_bridge_shmem_size, ga_bridge_shmem_init, &ga_bridge_shared},
     {"goldenarch wake", ga_wake_shmem_size, ga_wake_shmem_init, &ga_wake_shared},
     {"goldenarch breakers", ga_breaker_shmem_size, ga_breaker_shmem_init, &ga_breaker_shared},
+    {"goldenarch denials", ga_ring_shmem_size, ga_ring_shmem_init, &ga_ring_shared},
     {"goldenarch rate limits", ga_rate_shmem_size, ga_rate_shmem_init, &ga_rate_shared},
 };
 

@@ -61,4 +61,18 @@ typedef struct GaDenial
 /* Inside or outside ga_enter. */
 extern GA_EXPORT void ga_deny(const GaDenial *denial) GA_NORETURN;
 
+/*
+ * Before a secret leaves the database: on disk when it returns, whatever becomes of the caller's
+ * transaction. ZG009 where that cannot be had, 25006 on a standby; then nothing may leave. details
+ * may be null; longer than 1000 bytes they are 54000.
+ */
+extern GA_EXPORT void ga_audit_durable(const char *action, const char *resource_type,
+                                       const char *resource_id, const Jsonb *details);
+
+/* The audit writer: serve this database, then write what waits; ms until it has more to do. */
+extern GA_EXPORT void ga_denials_serve(const char *database);
+extern GA_EXPORT long ga_denials_write(void);
+/* Records in the spool file of this database, not yet in the table; -1: it cannot be read. */
+extern GA_EXPORT int64 ga_denials_spooled(void);
+
 #endif

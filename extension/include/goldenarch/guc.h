@@ -28,8 +28,9 @@ extern GA_EXPORT int
 extern GA_EXPORT int ga_guc_retention_dead_letters; /* min: resolved dead letters */
 extern GA_EXPORT int ga_guc_max_rate_keys;
 extern GA_EXPORT int ga_guc_max_breakers;
-extern GA_EXPORT int ga_guc_max_outbox_backlog; /* rows; 0: no cap */
-extern GA_EXPORT int ga_guc_max_jobs_queued;    /* rows a tenant */
+extern GA_EXPORT int ga_guc_max_denials_waiting; /* of a database */
+extern GA_EXPORT int ga_guc_max_outbox_backlog;  /* rows; 0: no cap */
+extern GA_EXPORT int ga_guc_max_jobs_queued;     /* rows a tenant */
 
 extern void ga_guc_define(void);
 
