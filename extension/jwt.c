@@ -507,9 +507,10 @@ ga_issue_jwt(PG_FUNCTION_ARGS)
 	check_role(role);
 	ga_jwk_signer(&row);
 	token = make_token(&row, make_payload(&row, &says, ttl, PG_GETARG_JSONB_P(4)));
-	(void) ga_audit("issue_jwt", "token", says.token_id,
-	                ga_json_pairs("subject", says.subject, "role", role, "tenant", says.tenant,
-	                              "kid", row.kid, NULL));
+	/* A token counts wherever it is shown, so its row must not go with a rollback. */
+	ga_audit_durable("issue_jwt", "token", says.token_id,
+	                 ga_json_pairs("subject", says.subject, "role", role, "tenant", says.tenant,
+	                               "kid", row.kid, NULL));
 	MemoryContextSwitchTo(call.result_context);
 	result = cstring_to_text(token);
 	ga_leave(&call);

@@ -33,7 +33,7 @@ CREATE OR REPLACE FUNCTION goldenarch.issue_jwt(
 RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_issue_jwt';
 COMMENT ON FUNCTION goldenarch.issue_jwt(text, text, text, interval, jsonb) IS
-'A token for a subject with a role, signed with the newest key that can sign (55000 without one). ttl: one second to 366 days. claims: further members; the registered ones and role, roles, tenant are refused. The token is shown once and never stored. Permission: system.admin.';
+'A token for a subject with a role, signed with the newest key that can sign (55000 without one). ttl: one second to 366 days. claims: further members; the registered ones and role, roles, tenant are refused. The token is shown once and never stored; that it was issued is on disk before it is shown, also when the transaction rolls back (ZG009 where it cannot be). Permission: system.admin.';
 
 CREATE OR REPLACE FUNCTION goldenarch.add_jwt_key(
     kid text, alg text, key text, issuer text DEFAULT NULL, audience text DEFAULT NULL,
