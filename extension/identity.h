@@ -29,7 +29,8 @@ typedef struct GaClaims
 	const char **roles;
 	int nroles;
 	TimestampTz expires_at;
-	bool perhaps_old; /* keys or revocations were read under the caller's snapshot */
+	TimestampTz key_retires_at; /* DT_NOEND: not yet known */
+	bool perhaps_old;           /* keys or revocations were read under the caller's snapshot */
 } GaClaims;
 
 /*

@@ -5,8 +5,10 @@
  * A key row fixes its algorithm: a token's header never chooses one. Private and HMAC parts are
  * readable by the owner's functions alone (row security without a policy). Parsing a public key
  * costs as much as verifying with it, so parsed keys are kept per backend, found by the stored
- * bytes themselves: a changed row can never meet an old parse. libcrypto's memory is freed before
- * anything that may raise an error.
+ * bytes themselves: a changed row can never meet an old parse. The rows themselves are kept as long
+ * as no identity table changes (relcache invalidation, heard at each look-up); where there are too
+ * many, each token asks the table. libcrypto's memory is freed before anything that may raise an
+ * error.
  */
 #include "jwk.h"
 
@@ -22,12 +24,15 @@
 #include "goldenarch/clock.h"
 #include "goldenarch/error.h"
 #include "goldenarch/jsonbuild.h"
-#include "goldenarch/maintenance.h"
 #include "goldenarch/query.h"
+#include "ground.h"
 #include "identity.h"
 #include "jws.h"
 #include "rbac.h"
 
+#define KEPT_MAX 500
+
+/* Public keys and secrets, parsed; found by algorithm and stored bytes. */
 typedef struct Parsed
 {
 	GaKey key;
@@ -37,6 +42,12 @@ typedef struct Parsed
 static Parsed cache[GA_JWK_CACHE_ENTRIES];
 static int cache_next;
 
+/* The keys that count, as they stood in one generation of the identity tables. */
+static MemoryContext kept_context;
+static GaJwkRow *kept; /* null: not known, or too many */
+static int nkept;
+static uint64 kept_generation;
+
 static bool
 same_bytes(const bytea *a, const bytea *b)
 {
@@ -44,7 +55,7 @@ same_bytes(const bytea *a, const bytea *b)
 }
 
 const GaKey *
-ga_jwk_parsed(GaAlg alg, const bytea *verify_key)
+ga_jwk_parsed(const GaJwkRow *row)
 {
 	Parsed *entry;
 	bytea *copy;
@@ -53,12 +64,13 @@ ga_jwk_parsed(GaAlg alg, const bytea *verify_key)
 
 	for (i = 0; i < GA_JWK_CACHE_ENTRIES; i++)
 	{
-		if (cache[i].stored && cache[i].key.alg == alg && same_bytes(cache[i].stored, verify_key))
+		if (cache[i].stored && cache[i].key.alg == row->alg &&
+		    same_bytes(cache[i].stored, row->key))
 			return &cache[i].key;
 	}
-	copy = MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(verify_key));
-	memcpy(copy, verify_key, VARSIZE_ANY(verify_key));
-	if (ga_key_from_der(&key, alg, (const uint8 *) VARDATA_ANY(copy), VARSIZE_ANY_EXHDR(copy),
+	copy = MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(row->key));
+	memcpy(copy, row->key, VARSIZE_ANY(row->key));
+	if (ga_key_from_der(&key, row->alg, (const uint8 *) VARDATA_ANY(copy), VARSIZE_ANY_EXHDR(copy),
 	                    false) != NULL)
 	{
 		pfree(copy);
@@ -76,31 +88,34 @@ ga_jwk_parsed(GaAlg alg, const bytea *verify_key)
 	return &entry->key;
 }
 
-int
-ga_jwk_candidates(const char *kid, const char *issuer, GaJwkRow **result)
+/*
+ * Keys in force, those of an issuer before the ones that check none; all: of any issuer. Inside
+ * ga_enter; the rows live in the memory context that was current at ga_enter.
+ */
+static int
+read_keys(bool all, const char *kid, const char *issuer, GaJwkRow **result, bool *perhaps_old)
 {
-	/* a key of the token's issuer goes before one that checks no issuer */
-	static GaStmt find =
-	    GA_READ("SELECT k.kid::pg_catalog.text, k.alg::pg_catalog.text, "
-	            "k.issuer::pg_catalog.text, k.audience::pg_catalog.text, "
-	            "k.verify_key::pg_catalog.bytea FROM goldenarch.jwt_keys k "
-	            "WHERE k.retired_at IS NULL AND ($1 IS NULL OR k.kid OPERATOR(pg_catalog.=) $1) "
-	            "AND (k.issuer OPERATOR(pg_catalog.=) '' OR k.issuer OPERATOR(pg_catalog.=) $2) "
-	            "ORDER BY k.issuer USING OPERATOR(pg_catalog.>), k.kid LIMIT 100",
-	            TEXTOID, TEXTOID);
-	GaCall call;
-	GaRows rows;
-	uint64 row;
-	bool latest;
+	static GaStmt find = GA_READ(
+	    "SELECT k.kid::pg_catalog.text, k.alg::pg_catalog.text, k.issuer::pg_catalog.text, "
+	    "k.audience::pg_catalog.text, k.verify_key::pg_catalog.bytea, "
+	    "COALESCE(k.retired_at, 'infinity')::pg_catalog.timestamptz FROM goldenarch.jwt_keys k "
+	    "WHERE COALESCE(k.retired_at, 'infinity') OPERATOR(pg_catalog.>) $1 AND ($2 OR (($3 IS "
+	    "NULL "
+	    "OR k.kid OPERATOR(pg_catalog.=) $3) AND (k.issuer OPERATOR(pg_catalog.=) '' OR k.issuer "
+	    "OPERATOR(pg_catalog.=) $4))) ORDER BY k.issuer USING OPERATOR(pg_catalog.>), k.kid LIMIT "
+	    "$5",
+	    TIMESTAMPTZOID, BOOLOID, TEXTOID, TEXTOID, INT8OID);
+	bool latest = ga_push_latest_snapshot();
+	GaRows rows = ga_query(&find, ga_timestamp(ga_now()), ga_bool(all), ga_text(kid),
+	                       ga_text(issuer), ga_int8(KEPT_MAX + 1));
 	int n = 0;
 
-	ga_enter(&call, NULL);
-	latest = ga_push_latest_snapshot();
-	rows = ga_query(&find, ga_text(kid), ga_text(issuer));
 	if (latest)
 		PopActiveSnapshot();
-	*result = MemoryContextAlloc(call.result_context, sizeof(GaJwkRow) * (rows.count + 1));
-	for (row = 0; row < rows.count; row++)
+	else
+		*perhaps_old = true;
+	*result = palloc(sizeof(GaJwkRow) * (rows.count + 1));
+	for (uint64 row = 0; row < rows.count; row++)
 	{
 		GaJwkRow *key = &(*result)[n];
 
@@ -109,9 +124,69 @@ ga_jwk_candidates(const char *kid, const char *issuer, GaJwkRow **result)
 		key->issuer = ga_row_text_present(&rows, row, 3);
 		key->audience = ga_row_text(&rows, row, 4);
 		key->key = ga_row_bytea_present(&rows, row, 5);
-		if (key->alg != GA_ALG_UNKNOWN && key->key)
+		key->retires_at = ga_row_timestamp(&rows, row, 6);
+		if (key->alg != GA_ALG_UNKNOWN)
 			n++;
 	}
+	return n;
+}
+
+static void
+load_kept(uint64 generation)
+{
+	bool perhaps_old = false;
+	MemoryContext old;
+	GaJwkRow *rows;
+	GaCall call;
+	int n;
+
+	kept = NULL;
+	if (!kept_context)
+		kept_context =
+		    AllocSetContextCreate(TopMemoryContext, "goldenarch keys", ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(kept_context);
+	old = MemoryContextSwitchTo(kept_context);
+	ga_enter_as(&call, &ga_system_principal);
+	n = read_keys(true, NULL, NULL, &rows, &perhaps_old);
+	ga_leave(&call);
+	MemoryContextSwitchTo(old);
+	if (perhaps_old)
+		return;
+	kept = n <= KEPT_MAX ? rows : NULL;
+	nkept = n;
+	kept_generation = generation;
+}
+
+static bool
+fits(const GaJwkRow *row, const char *kid, const char *issuer, TimestampTz now)
+{
+	return row->retires_at > now && (!kid || strcmp(row->kid, kid) == 0) &&
+	       (row->issuer[0] == '\0' || (issuer && strcmp(row->issuer, issuer) == 0));
+}
+
+int
+ga_jwk_candidates(const char *kid, const char *issuer, GaJwkRow **result, bool *perhaps_old)
+{
+	uint64 generation = ga_identity_generation();
+	GaCall call;
+	int n = 0;
+
+	if (kept_generation != generation)
+		load_kept(generation);
+	if (kept && kept_generation == ga_identity_generation())
+	{
+		TimestampTz now = ga_now();
+
+		*result = palloc(sizeof(GaJwkRow) * (nkept + 1));
+		for (int i = 0; i < nkept; i++)
+		{
+			if (fits(&kept[i], kid, issuer, now))
+				(*result)[n++] = kept[i];
+		}
+		return n;
+	}
+	ga_enter_as(&call, &ga_system_principal);
+	n = read_keys(false, kid, issuer, result, perhaps_old);
 	ga_leave(&call);
 	return n;
 }
@@ -136,6 +211,7 @@ ga_jwk_signer(GaJwkRow *row)
 	row->issuer = ga_row_text_present(&rows, 0, 3);
 	row->audience = ga_row_text(&rows, 0, 4);
 	row->key = ga_row_bytea_present(&rows, 0, 5);
+	row->retires_at = DT_NOEND;
 }
 
 /* What a key becomes in the table. */
@@ -233,7 +309,8 @@ ga_add_jwt_key(PG_FUNCTION_ARGS)
 	    "ON CONFLICT (issuer, kid) DO UPDATE SET alg = EXCLUDED.alg, audience = EXCLUDED.audience, "
 	    "verify_key = EXCLUDED.verify_key, sign_key = EXCLUDED.sign_key, can_sign = "
 	    "EXCLUDED.can_sign, source = 'added', added_at = pg_catalog.clock_timestamp(), "
-	    "retired_at = NULL WHERE k.retired_at IS NOT NULL OR (k.alg OPERATOR(pg_catalog.=) $3 AND "
+	    "retired_at = NULL, barred = false WHERE k.retired_at IS NOT NULL OR (k.alg "
+	    "OPERATOR(pg_catalog.=) $3 AND "
 	    "k.verify_key OPERATOR(pg_catalog.=) $5)",
 	    TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, BYTEAOID, BOOLOID);
 	GaCall call;
@@ -284,7 +361,107 @@ grow(void *context, size_t bytes)
 	return palloc(bytes);
 }
 
-/* Null, with a NOTICE, for a key that is not one of ours to load (RFC 7517 says: ignore it). */
+/* The keys of a JWK Set, or 22023. */
+static const GaJsonNode *
+read_set(GaArena *arena, const char *text)
+{
+	GaJsonFault fault;
+	const GaJsonNode *keys = ga_json_member(
+	    ga_json_parse(arena, text, strlen(text), &ga_json_default_limits, 0, &fault), "keys");
+
+	if (!keys || keys->type != GA_JSON_ARRAY || keys->count > GA_JWKS_KEYS_MAX)
+		ga_bad_argument("jwks", "A JWK Set is an object with an array \"keys\" of at most 100.");
+	return keys;
+}
+
+static const char *
+member(const GaJsonNode *jwk, const char *name)
+{
+	return ga_json_string(ga_json_member(jwk, name));
+}
+
+/* RFC 7517 section 5: what is not understood, or not for signatures, is as if it were not there. */
+static bool
+concerns_us(const GaJsonNode *jwk)
+{
+	const char *kty = member(jwk, "kty");
+	const char *use = member(jwk, "use");
+
+	return kty && (!use || strcmp(use, "sig") == 0) &&
+	       (strcmp(kty, "oct") == 0 || strcmp(kty, "RSA") == 0 || strcmp(kty, "EC") == 0 ||
+	        strcmp(kty, "OKP") == 0);
+}
+
+/*
+ * A set in which it is not clear what a kid means, or that publishes secrets among public keys, is
+ * refused as a whole: the keys of before stay.
+ */
+static void
+check_set(const GaJsonNode *keys)
+{
+	bool secrets = false;
+	bool publics = false;
+
+	for (const GaJsonNode *jwk = keys->child; jwk; jwk = jwk->next)
+	{
+		const char *kid = member(jwk, "kid");
+
+		if (!concerns_us(jwk))
+			continue;
+		if (strcmp(member(jwk, "kty"), "oct") == 0)
+			secrets = true;
+		else
+			publics = true;
+		for (const GaJsonNode *other = keys->child; kid && other != jwk; other = other->next)
+		{
+			if (concerns_us(other) && member(other, "kid") &&
+			    strcmp(member(other, "kid"), kid) == 0)
+				ga_bad_argument("jwks", psprintf("Two keys of the set have the id \"%s\".", kid));
+		}
+	}
+	if (secrets && publics)
+		ga_bad_argument("jwks", "The set holds secrets (kty oct) among public keys: what it "
+		                        "publishes can forge tokens.");
+}
+
+/* True when an administrator retired this very key: no set brings it back. */
+static bool
+is_barred(GaArg verify_key)
+{
+	static GaStmt find = GA_STMT("SELECT 1 FROM goldenarch.jwt_keys k WHERE k.barred AND "
+	                             "k.verify_key OPERATOR(pg_catalog.=) $1 LIMIT 1",
+	                             BYTEAOID);
+
+	return ga_query(&find, verify_key).count > 0;
+}
+
+/* Null when the key can be had from the JWK, with *alg set, else what is in the way. */
+static const char *
+judge_jwk(const GaJsonNode *jwk, GaAlg *alg, Stored *stored)
+{
+	const char *kid = member(jwk, "kid");
+	const char *name = member(jwk, "alg");
+	const char *kty = member(jwk, "kty");
+	const char *problem;
+	GaKey key;
+
+	*alg = name ? ga_alg_by_name(name) : ga_jwk_only_alg(jwk);
+	/* issuers that publish RSA keys without alg sign with RS256; a key is still bound to one */
+	if (!ga_json_member(jwk, "alg") && kty && strcmp(kty, "RSA") == 0)
+		*alg = GA_ALG_RS256;
+	if (!kid || kid[0] == '\0' || strlen(kid) > GA_NAME_MAX_BYTES)
+		return "has no usable kid";
+	if (!concerns_us(jwk))
+		return "is of an unknown type (kty), or not for signatures (use)";
+	if (strcmp(kty, "oct") != 0 && ga_jwk_holds_secret(jwk))
+		return "holds its private part, so whoever has the set can sign";
+	if ((problem = ga_key_from_jwk(&key, *alg, jwk)))
+		return problem;
+	*stored = store_form(&key, false);
+	return is_barred(stored->verify_key) ? "was retired by retire_jwt_key()" : NULL;
+}
+
+/* Null, with a NOTICE, for a key that is not one of ours to load. */
 static const char *
 load_one(const GaJsonNode *jwk, const char *issuer, const char *audience)
 {
@@ -293,30 +470,19 @@ load_one(const GaJsonNode *jwk, const char *issuer, const char *audience)
 	    "source) VALUES ($1, $2, $3, $4, $5, false, 'jwks') ON CONFLICT (issuer, kid) DO UPDATE "
 	    "SET alg = EXCLUDED.alg, audience = EXCLUDED.audience, verify_key = EXCLUDED.verify_key, "
 	    "sign_key = NULL, can_sign = false, added_at = pg_catalog.clock_timestamp(), retired_at = "
-	    "NULL WHERE k.source OPERATOR(pg_catalog.=) 'jwks'",
+	    "NULL, barred = false WHERE k.source OPERATOR(pg_catalog.=) 'jwks'",
 	    TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID);
-	const char *kid = ga_json_string(ga_json_member(jwk, "kid"));
-	const char *name = ga_json_string(ga_json_member(jwk, "alg"));
-	const char *kty = ga_json_string(ga_json_member(jwk, "kty"));
-	const char *problem;
+	const char *kid = member(jwk, "kid");
 	Stored stored;
-	GaKey key;
-	GaAlg alg = name ? ga_alg_by_name(name) : ga_jwk_only_alg(jwk);
+	GaAlg alg;
+	const char *problem = judge_jwk(jwk, &alg, &stored);
 
-	/* issuers that publish RSA keys without alg sign with RS256; a key is still bound to one */
-	if (!name && kty && strcmp(kty, "RSA") == 0)
-		alg = GA_ALG_RS256;
-	if (!kid || kid[0] == '\0' || strlen(kid) > GA_NAME_MAX_BYTES)
-		problem = "has no usable kid";
-	else
-		problem = ga_key_from_jwk(&key, alg, jwk);
 	if (problem)
 	{
 		ereport(NOTICE, (errmsg("key \"%s\" is not loaded", kid ? kid : ""),
 		                 errdetail("The key %s.", problem)));
 		return NULL;
 	}
-	stored = store_form(&key, false);
 	if (ga_query(&upsert, ga_text(issuer ? issuer : ""), ga_text(kid), ga_text(ga_alg_name(alg)),
 	             ga_text(audience), stored.verify_key)
 	        .count == 0)
@@ -327,35 +493,34 @@ load_one(const GaJsonNode *jwk, const char *issuer, const char *audience)
 	return kid;
 }
 
-/* The first key of a JWK Set; null when it has none. */
-static const GaJsonNode *
-first_key(GaArena *arena, const char *text)
+/* Those of earlier sets of the issuer that this one has not, at a time; how many. */
+static int64
+retire_absent(const char *issuer, const char **kids, int n, TimestampTz at)
 {
-	GaJsonFault fault;
-	const GaJsonNode *keys = ga_json_member(
-	    ga_json_parse(arena, text, strlen(text), &ga_json_default_limits, 0, &fault), "keys");
+	static GaStmt retire = GA_STMT(
+	    "UPDATE goldenarch.jwt_keys k SET retired_at = $3 WHERE k.issuer OPERATOR(pg_catalog.=) $1 "
+	    "AND k.source OPERATOR(pg_catalog.=) 'jwks' AND COALESCE(k.retired_at, 'infinity') "
+	    "OPERATOR(pg_catalog.>) $3 AND NOT (k.kid OPERATOR(pg_catalog.=) ANY ($2))",
+	    TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID);
 
-	if (keys && keys->type == GA_JSON_ARRAY && keys->count <= GA_JWKS_KEYS_MAX)
-		return keys->child;
-	ga_bad_argument("jwks", "A JWK Set is an object with an array \"keys\" of at most 100.");
+	return (int64) ga_query(&retire, ga_text(issuer), ga_text_array(kids, n), ga_timestamp(at))
+	    .count;
 }
 
 GA_FUNCTION(ga_load_jwks);
 Datum
 ga_load_jwks(PG_FUNCTION_ARGS)
 {
-	static GaStmt retire = GA_STMT(
-	    "UPDATE goldenarch.jwt_keys k SET retired_at = pg_catalog.clock_timestamp() "
-	    "WHERE k.issuer OPERATOR(pg_catalog.=) $1 AND k.source OPERATOR(pg_catalog.=) 'jwks' AND "
-	    "k.retired_at IS NULL AND NOT (k.kid OPERATOR(pg_catalog.=) ANY ($2))",
-	    TEXTOID, TEXTARRAYOID);
 	GaCall call;
 	GaArena arena;
+	GaJson details;
 	char *issuer;
 	char *audience;
 	char *text;
-	const GaJsonNode *jwk;
+	int64 overlap_us;
+	const GaJsonNode *keys;
 	const char **kids;
+	int64 retired;
 	int loaded = 0;
 
 	ga_enter_global(&call, "system.admin");
@@ -364,9 +529,14 @@ ga_load_jwks(PG_FUNCTION_ARGS)
 	text = JsonbToCString(NULL, &PG_GETARG_JSONB_P(0)->root, -1);
 	issuer = ga_arg_text_or_null(fcinfo, 1, "issuer");
 	audience = ga_arg_text_or_null(fcinfo, 2, "audience");
+	overlap_us = ga_arg_interval_us(fcinfo, 3, "overlap", true);
+	if (overlap_us > GA_JWT_TTL_MAX_SECONDS * USECS_PER_SEC)
+		ga_bad_argument("overlap", "A key outlives its set by at most 366 days.");
 	ga_arena_init_growing(&arena, grow, NULL, 16 * 1024 * 1024);
+	keys = read_set(&arena, text);
+	check_set(keys);
 	kids = palloc(sizeof(char *) * (GA_JWKS_KEYS_MAX + 1));
-	for (jwk = first_key(&arena, text); jwk; jwk = jwk->next)
+	for (const GaJsonNode *jwk = keys->child; jwk; jwk = jwk->next)
 	{
 		const char *kid = load_one(jwk, issuer, audience);
 
@@ -375,9 +545,12 @@ ga_load_jwks(PG_FUNCTION_ARGS)
 	}
 	if (loaded == 0)
 		ga_bad_argument("jwks", "The set holds no key that can be loaded.");
-	(void) ga_query(&retire, ga_text(issuer ? issuer : ""), ga_text_array(kids, loaded));
-	(void) ga_audit("load_jwks", "jwt_key", issuer ? issuer : "-",
-	                ga_json_pairs("audience", audience, NULL));
+	retired = retire_absent(issuer ? issuer : "", kids, loaded, ga_now() + overlap_us);
+	ga_json_begin_object(&details);
+	ga_json_text(&details, "audience", audience);
+	ga_json_int8(&details, "loaded", loaded);
+	ga_json_int8(&details, "retired", retired);
+	(void) ga_audit("load_jwks", "jwt_key", issuer ? issuer : "-", ga_json_end(&details));
 	notice_unchecked("*", issuer, audience);
 	ga_leave(&call);
 	PG_RETURN_INT32(loaded);
@@ -388,11 +561,17 @@ Datum
 ga_retire_jwt_key(PG_FUNCTION_ARGS)
 {
 	/* without an issuer every key of that name goes: retiring too little is the worse error */
-	static GaStmt retire =
-	    GA_STMT("UPDATE goldenarch.jwt_keys k SET retired_at = pg_catalog.clock_timestamp(), "
-	            "sign_key = NULL, can_sign = false WHERE k.kid OPERATOR(pg_catalog.=) $1 AND "
-	            "($2 IS NULL OR k.issuer OPERATOR(pg_catalog.=) $2) AND k.retired_at IS NULL",
-	            TEXTOID, TEXTOID);
+	static GaStmt live = GA_STMT(
+	    "SELECT 1 FROM goldenarch.jwt_keys k WHERE k.kid OPERATOR(pg_catalog.=) $1 AND ($2 IS NULL "
+	    "OR k.issuer OPERATOR(pg_catalog.=) $2) AND COALESCE(k.retired_at, 'infinity') "
+	    "OPERATOR(pg_catalog.>) $3 LIMIT 1",
+	    TEXTOID, TEXTOID, TIMESTAMPTZOID);
+	static GaStmt retire = GA_STMT(
+	    "UPDATE goldenarch.jwt_keys k SET retired_at = LEAST(k.retired_at, $3), sign_key = NULL, "
+	    "can_sign = false, barred = true WHERE k.kid OPERATOR(pg_catalog.=) $1 AND ($2 IS NULL OR "
+	    "k.issuer OPERATOR(pg_catalog.=) $2)",
+	    TEXTOID, TEXTOID, TIMESTAMPTZOID);
+	GaArg now = ga_timestamp(ga_now());
 	GaCall call;
 	char *kid;
 	char *issuer;
@@ -401,46 +580,9 @@ ga_retire_jwt_key(PG_FUNCTION_ARGS)
 	ga_enter_global(&call, "system.admin");
 	kid = ga_arg_text(fcinfo, 0, "kid");
 	issuer = ga_arg_text_or_null(fcinfo, 1, "issuer");
-	retired = ga_query(&retire, ga_text(kid), ga_text(issuer)).count > 0;
-	if (retired)
+	retired = ga_query(&live, ga_text(kid), ga_text(issuer), now).count > 0;
+	if (ga_query(&retire, ga_text(kid), ga_text(issuer), now).count > 0 && retired)
 		(void) ga_audit("retire_jwt_key", "jwt_key", kid, ga_json_pairs("issuer", issuer, NULL));
 	ga_leave(&call);
 	PG_RETURN_BOOL(retired);
-}
-
-GA_FUNCTION(ga_revoke_token);
-Datum
-ga_revoke_token(PG_FUNCTION_ARGS)
-{
-	static GaStmt revoke = GA_STMT(
-	    "INSERT INTO goldenarch.revoked_tokens AS r (token_id, until, revoked_by) VALUES ($1, $2, "
-	    "$3) ON CONFLICT (token_id) DO UPDATE SET until = GREATEST(r.until, EXCLUDED.until)",
-	    TEXTOID, TIMESTAMPTZOID, TEXTOID);
-	GaCall call;
-	char *token_id;
-
-	ga_enter_global(&call, "system.admin");
-	token_id = ga_arg_text(fcinfo, 0, "token_id");
-	if (strlen(token_id) > GA_NAME_MAX_BYTES)
-		ga_bad_argument("token_id", "A token id has at most 128 bytes.");
-	if (PG_ARGISNULL(1))
-		ga_bad_argument("until", "Name a time not before the token's expiry; infinity will do.");
-	(void) ga_query(&revoke, ga_text(token_id), ga_timestamp(PG_GETARG_TIMESTAMPTZ(1)),
-	                ga_text(call.principal->subject));
-	(void) ga_audit("revoke_token", "token", token_id, NULL);
-	ga_leave(&call);
-	PG_RETURN_VOID();
-}
-
-/* Maintenance: a revocation is forgotten once its time has passed. */
-int64
-ga_forget_revocations(void)
-{
-	static GaStmt forget =
-	    GA_STMT("DELETE FROM goldenarch.revoked_tokens r WHERE r.token_id OPERATOR(pg_catalog.=) "
-	            "ANY (ARRAY(SELECT o.token_id FROM goldenarch.revoked_tokens o WHERE o.until "
-	            "OPERATOR(pg_catalog.<) $1 LIMIT $2))",
-	            TIMESTAMPTZOID, INT8OID);
-
-	return (int64) ga_query(&forget, ga_timestamp(ga_now()), ga_int8(GA_MAINTENANCE_BATCH)).count;
 }

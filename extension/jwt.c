@@ -3,21 +3,19 @@
  * JSON Web Tokens: verify_jwt, jws_verify, issue_jwt (RFC 7515, 7519, 8725).
  *
  * The order is: shape, header, key, signature, claims; nothing of the payload is believed before
- * the signature but "iss", and that only to find the key. exp is required and has no leeway, since
- * an identity ends with it; nbf and iat have 30 s. Fixed memory: the arena ends with the statement.
+ * the signature but "iss", and that only to find the key. Whatever is wrong, the error is the same.
+ * Keys and revocations come from caches, so that a token not seen before costs its signature and
+ * no query; nothing is written. Fixed memory: the arena ends with the statement.
  */
 #include "identity.h"
 
-#include <math.h>
-
-#include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "common/string.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/snapmgr.h"
 
 #include "b64url.h"
+#include "claims.h"
 #include "goldenarch/audit.h"
 #include "goldenarch/clock.h"
 #include "goldenarch/error.h"
@@ -25,12 +23,11 @@
 #include "goldenarch/query.h"
 #include "jwk.h"
 #include "jws.h"
-#include "rbac.h"
+#include "revocation.h"
 
 #define ARENA_MAX_BYTES (4 * 1024 * 1024)
 #define UNIX_EPOCH_US \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * USECS_PER_SEC)
-#define NUMERIC_DATE_MAX 253402300800.0 /* the year 10000 */
 
 static void *
 grow(void *context, size_t bytes)
@@ -39,183 +36,21 @@ grow(void *context, size_t bytes)
 	return palloc(bytes);
 }
 
-/* A NumericDate; absent is allowed unless required. */
-static const char *
-read_time(const GaJsonNode *claims, const char *name, bool required, TimestampTz *time)
-{
-	const GaJsonNode *node = ga_json_member(claims, name);
-	char *end;
-	double seconds;
-
-	*time = DT_NOBEGIN;
-	if (!node)
-		return required ? psprintf("has no expiry (%s)", name) : NULL;
-	if (node->type != GA_JSON_NUMBER)
-		return psprintf("has a claim \"%s\" that is not a number", name);
-	seconds = strtod(pnstrdup(node->text, node->bytes), &end);
-	if (!isfinite(seconds) || seconds < 0 || seconds >= NUMERIC_DATE_MAX)
-		return psprintf("has a claim \"%s\" out of range", name);
-	*time = (TimestampTz) floor(seconds * USECS_PER_SEC) - UNIX_EPOCH_US;
-	return NULL;
-}
-
-static const char *
-check_times(const GaJsonNode *root, GaClaims *claims)
-{
-	TimestampTz now = ga_now();
-	TimestampTz soon = now + GA_JWT_LEEWAY_SECONDS * USECS_PER_SEC;
-	TimestampTz not_before;
-	TimestampTz issued;
-	const char *problem;
-
-	if ((problem = read_time(root, "exp", true, &claims->expires_at)) ||
-	    (problem = read_time(root, "nbf", false, &not_before)) ||
-	    (problem = read_time(root, "iat", false, &issued)))
-		return problem;
-	if (claims->expires_at <= now)
-		return "is expired (exp)";
-	if (not_before > soon)
-		return "is not valid yet (nbf)";
-	if (issued > soon)
-		return "was issued in the future (iat)";
-	return NULL;
-}
-
-/* An optional string of 1 to max bytes. */
-static const char *
-read_string(const GaJsonNode *root, const char *name, size_t max, const char **value)
-{
-	const GaJsonNode *node = ga_json_member(root, name);
-
-	*value = NULL;
-	if (!node)
-		return NULL;
-	*value = ga_json_string(node);
-	if (!*value || (*value)[0] == '\0' || strlen(*value) > max)
-		return psprintf("has a claim \"%s\" that is not a string of 1 to %zu bytes", name, max);
-	return NULL;
-}
-
-static const char *
-check_audience(const GaJsonNode *root, const char *wanted)
-{
-	const GaJsonNode *audience = ga_json_member(root, "aud");
-	const GaJsonNode *node = audience;
-
-	if (!wanted)
-		return NULL;
-	if (audience && audience->type == GA_JSON_ARRAY)
-		node = audience->child;
-	for (; node; node = node == audience ? NULL : node->next)
-	{
-		const char *text = ga_json_string(node);
-
-		if (text && strcmp(text, wanted) == 0)
-			return NULL;
-	}
-	return "is not for this audience (aud)";
-}
-
-static const char *
-add_role(GaClaims *claims, const char *role)
-{
-	if (!role || role[0] == '\0' || strlen(role) > GA_NAME_MAX_BYTES)
-		return "names a role that is not a string of 1 to 128 bytes";
-	if (claims->nroles == GA_ROLES_PER_SUBJECT_MAX)
-		return "names too many roles";
-	claims->roles[claims->nroles++] = role;
-	return NULL;
-}
-
-static const char *
-read_roles(const GaJsonNode *root, GaClaims *claims)
-{
-	const GaJsonNode *one = ga_json_member(root, "role");
-	const GaJsonNode *many = ga_json_member(root, "roles");
-	const GaJsonNode *node;
-	const char *problem = NULL;
-
-	claims->roles = palloc0(sizeof(char *) * (GA_ROLES_PER_SUBJECT_MAX + 1));
-	if (one)
-		problem = add_role(claims, ga_json_string(one));
-	if (many && many->type != GA_JSON_ARRAY)
-		return "has a claim \"roles\" that is not an array";
-	for (node = many ? many->child : NULL; node && !problem; node = node->next)
-		problem = add_role(claims, ga_json_string(node));
-	return problem;
-}
-
-static const char *
-read_tenant(const GaJsonNode *root, GaClaims *claims)
-{
-	const char *problem = read_string(root, "tenant", GA_TENANT_MAX_BYTES, &claims->tenant);
-	const char *c;
-
-	if (problem)
-		return problem;
-	if (!claims->tenant)
-		claims->tenant = "";
-	for (c = claims->tenant; *c; c++)
-	{
-		if ((unsigned char) *c < 0x21 || (unsigned char) *c > 0x7e)
-			return "has a tenant that is not visible ASCII";
-	}
-	return NULL;
-}
-
-static const char *
-read_claims(const GaJsonNode *root, const GaJwkRow *key, GaClaims *claims)
-{
-	const char *problem;
-
-	if ((problem = check_times(root, claims)) || (problem = check_audience(root, key->audience)) ||
-	    (problem = read_string(root, "sub", GA_SUBJECT_MAX_BYTES, &claims->subject)) ||
-	    (problem = read_string(root, "jti", GA_NAME_MAX_BYTES, &claims->token_id)) ||
-	    (problem = read_tenant(root, claims)))
-		return problem;
-	return read_roles(root, claims);
-}
-
-static bool
-revoked(const char *token_id, bool *perhaps_old)
-{
-	static GaStmt find =
-	    GA_READ("SELECT r.until::pg_catalog.timestamptz FROM goldenarch.revoked_tokens r "
-	            "WHERE r.token_id OPERATOR(pg_catalog.=) $1",
-	            TEXTOID);
-	GaCall call;
-	GaRows rows;
-	bool latest;
-	bool found;
-
-	ga_enter(&call, NULL);
-	latest = ga_push_latest_snapshot();
-	rows = ga_query(&find, ga_text(token_id));
-	if (latest)
-		PopActiveSnapshot();
-	else
-		*perhaps_old = true;
-	found = rows.count > 0 && ga_row_timestamp(&rows, 0, 1) > ga_now();
-	ga_leave(&call);
-	return found;
-}
-
 /* The key the header names; without a kid, the only one there is for its algorithm. */
 static const char *
-find_key(const GaJws *jws, const char *issuer, const GaJwkRow **key)
+find_key(const GaJws *jws, const char *issuer, GaJwkRow *key, bool *perhaps_old)
 {
 	GaJwkRow *rows;
-	int n = ga_jwk_candidates(jws->kid, issuer, &rows);
+	int n = ga_jwk_candidates(jws->kid, issuer, &rows, perhaps_old);
 	int matching = 0;
 	int i;
 
-	*key = NULL;
 	if (jws->kid)
 	{
 		if (n == 0)
 			return "names an unknown key (kid) or issuer";
-		*key = &rows[0];
-		if (strcmp(jws->alg, ga_alg_name(rows[0].alg)) != 0)
+		*key = rows[0];
+		if (strcmp(jws->alg, ga_alg_name(key->alg)) != 0)
 			return "has another algorithm than its key";
 		return NULL;
 	}
@@ -224,7 +59,7 @@ find_key(const GaJws *jws, const char *issuer, const GaJwkRow **key)
 		if (strcmp(jws->alg, ga_alg_name(rows[i].alg)) == 0)
 		{
 			matching++;
-			*key = &rows[i];
+			*key = rows[i];
 		}
 	}
 	return matching == 1 ? NULL : "names no key (kid), and it is not clear which one is meant";
@@ -233,8 +68,28 @@ find_key(const GaJws *jws, const char *issuer, const GaJwkRow **key)
 static bool
 acceptable_type(const char *typ)
 {
-	return !typ || pg_strcasecmp(typ, "JWT") == 0 || pg_strcasecmp(typ, "at+jwt") == 0 ||
-	       pg_strcasecmp(typ, "application/at+jwt") == 0;
+	if (typ && pg_strncasecmp(typ, "application/", strlen("application/")) == 0)
+		typ += strlen("application/");
+	return !typ || pg_strcasecmp(typ, "JWT") == 0 || pg_strcasecmp(typ, "at+jwt") == 0;
+}
+
+/* What the claims say, taken over into *claims. */
+static const char *
+judge_claims(const GaJsonNode *root, const GaJwkRow *key, GaClaims *claims)
+{
+	GaTokenClaims *says = palloc(sizeof(*says));
+	const char *problem = ga_claims_judge(root, key->audience, ga_now() + UNIX_EPOCH_US, says);
+
+	if (problem)
+		return problem;
+	claims->subject = says->subject;
+	claims->tenant = says->tenant;
+	claims->token_id = says->token_id;
+	claims->roles = says->roles;
+	claims->nroles = says->nroles;
+	claims->expires_at = says->expires_us - UNIX_EPOCH_US;
+	claims->key_retires_at = key->retires_at;
+	return NULL;
 }
 
 const char *
@@ -244,7 +99,7 @@ ga_jwt_verify_afresh(const char *token, GaClaims *claims)
 	GaJws jws;
 	GaJsonFault fault;
 	const GaJsonNode *root;
-	const GaJwkRow *row;
+	GaJwkRow row;
 	const GaKey *key;
 	const char *issuer;
 	const char *problem;
@@ -252,35 +107,34 @@ ga_jwt_verify_afresh(const char *token, GaClaims *claims)
 	memset(claims, 0, sizeof(*claims));
 	ga_arena_init_growing(&arena, grow, NULL, ARENA_MAX_BYTES);
 	problem = ga_jws_split(&arena, token, strlen(token), GA_JWT_MAX_BYTES, &jws);
+	claims->kid = jws.kid;
 	if (problem)
 		return problem;
-	claims->kid = jws.kid;
 	if (!acceptable_type(jws.typ))
 		return "is of another type (typ)";
 	root = ga_json_parse(&arena, (const char *) jws.payload, jws.payload_bytes, &ga_jwt_json_limits,
 	                     0, &fault);
-	if (!root || root->type != GA_JSON_OBJECT)
-		return "has claims that are not one strict JSON object";
-	if ((problem = read_string(root, "iss", GA_SUBJECT_MAX_BYTES, &issuer)) ||
-	    (problem = find_key(&jws, issuer, &row)))
+	if ((problem = ga_claims_issuer(root, &issuer)) ||
+	    (problem = find_key(&jws, issuer, &row, &claims->perhaps_old)))
 		return problem;
-	key = ga_jwk_parsed(row->alg, row->key);
+	key = ga_jwk_parsed(&row);
 	if (!key || !ga_key_verify(key, jws.input, jws.input_bytes, jws.signature, jws.signature_bytes))
 		return "has a wrong signature";
-	if ((problem = read_claims(root, row, claims)))
+	if ((problem = judge_claims(root, &row, claims)))
 		return problem;
 	claims->payload = (const char *) jws.payload;
-	claims->perhaps_old = IsInParallelMode();
-	if (claims->token_id && revoked(claims->token_id, &claims->perhaps_old))
+	if (claims->token_id && ga_token_revoked(claims->token_id, &claims->perhaps_old))
 		return "is revoked";
 	return NULL;
 }
 
+/* One answer for every caller and every reason, which is for the server's log alone. */
 static void
-reject(const char *problem)
+reject(const char *what, const char *problem)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("token rejected"),
-	                errdetail("The token %s.", problem)));
+	                errdetail_log("The %s %s.", what, problem),
+	                errhint("The server's log has the reason.")));
 }
 
 GA_FUNCTION(ga_verify_jwt);
@@ -294,22 +148,20 @@ ga_verify_jwt(PG_FUNCTION_ARGS)
 	ga_hide_secret(token);
 	problem = ga_jwt_verify(token, &claims);
 	if (problem)
-		reject(problem);
+		reject("token", problem);
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(claims.payload));
 }
 
+/* What verifies is the jwk with this algorithm; unknown where nobody knows it. */
 static GaAlg
 algorithm_of(FunctionCallInfo fcinfo, const GaJsonNode *jwk)
 {
 	char *named = ga_arg_text_or_null(fcinfo, 2, "alg");
 	const char *name = named ? named : ga_json_string(ga_json_member(jwk, "alg"));
-	GaAlg alg = name ? ga_alg_by_name(name) : GA_ALG_UNKNOWN;
 
 	if (!name)
 		ga_bad_argument("alg", "The key names no algorithm of its own.");
-	if (alg == GA_ALG_UNKNOWN && named)
-		ga_bad_argument("alg", "The algorithm is not one of HS, RS, PS, ES 256-512 and EdDSA.");
-	return alg;
+	return ga_alg_by_name(name);
 }
 
 GA_FUNCTION(ga_jws_verify);
@@ -331,19 +183,19 @@ ga_jws_verify(PG_FUNCTION_ARGS)
 		ga_bad_argument("jwk", "A key must not be null.");
 	text = JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, -1);
 	ga_arena_init_growing(&arena, grow, NULL, ARENA_MAX_BYTES);
-	jwk = ga_json_parse(&arena, text, strlen(text), &ga_jwt_json_limits, 0, &fault);
+	jwk = ga_json_parse(&arena, text, strlen(text), &ga_json_default_limits, 0, &fault);
 	alg = algorithm_of(fcinfo, jwk);
 	problem = ga_jws_split(&arena, token, strlen(token), GA_JWS_MAX_BYTES, &jws);
 	if (problem)
-		reject(problem);
+		reject("token", problem);
+	if (alg == GA_ALG_UNKNOWN || strcmp(jws.alg, ga_alg_name(alg)) != 0)
+		reject("token", "has an algorithm that is unknown, or another than its key");
 	if ((problem = ga_key_from_jwk(&key, alg, jwk)))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-		                errmsg("token rejected"), errdetail("The key %s.", problem)));
-	ok = strcmp(jws.alg, ga_alg_name(alg)) == 0 &&
-	     ga_key_verify(&key, jws.input, jws.input_bytes, jws.signature, jws.signature_bytes);
+		reject("key", problem);
+	ok = ga_key_verify(&key, jws.input, jws.input_bytes, jws.signature, jws.signature_bytes);
 	ga_key_free(&key);
 	if (!ok)
-		reject("has another algorithm than its key, or a wrong signature");
+		reject("token", "has a wrong signature");
 	return ga_bytea(jws.payload, jws.payload_bytes).value;
 }
 

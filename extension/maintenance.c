@@ -15,7 +15,7 @@
 #include "ground.h"
 #include "limiters.h"
 #include "message.h"
-#include "jwk.h"
+#include "revocation.h"
 #include "sandbox_lease.h"
 #include "task.h"
 

@@ -26,6 +26,14 @@ typedef struct Verified
 static Verified cache[GA_JWT_CACHE_ENTRIES];
 static int next_slot;
 
+static bool
+still_good(const GaClaims *claims)
+{
+	TimestampTz now = ga_now();
+
+	return claims->expires_at > now && claims->key_retires_at > now;
+}
+
 static const Verified *
 find(const uint8 *hash, uint64 generation)
 {
@@ -35,7 +43,7 @@ find(const uint8 *hash, uint64 generation)
 	{
 		if (cache[i].context && cache[i].generation == generation &&
 		    memcmp(cache[i].hash, hash, GA_HASH_BYTES) == 0)
-			return cache[i].claims.expires_at > ga_now() ? &cache[i] : NULL;
+			return still_good(&cache[i].claims) ? &cache[i] : NULL;
 	}
 	return NULL;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * sigkey.c: see sigkey.h. Keys are judged when they are made: length and exponent of RSA, curve and
- * point of EC, length of a secret. ECDSA signatures are raw r||s of exact length; PSS salts are as
- * long as the hash; HMACs are compared in constant time.
+ * sigkey.c: see sigkey.h. Keys are judged when they are made (weakkey.h; a secret by its length).
+ * ECDSA signatures are raw r||s of exact length, RSA signatures as long as the modulus; PSS salts
+ * are as long as the hash; HMACs are compared in constant time. What a signature scheme costs to
+ * set up (libcrypto 3 looks its algorithms up by name) is paid once a key.
  */
 #include "sigkey.h"
 
@@ -21,6 +22,7 @@
 #include <openssl/x509.h>
 
 #include "b64url.h"
+#include "weakkey.h"
 
 typedef enum Family
 {
@@ -87,8 +89,8 @@ ga_key_from_secret(GaKey *key, GaAlg alg, const uint8_t *secret, size_t bytes)
 	memset(key, 0, sizeof(*key));
 	if (!ga_alg_is_hmac(alg))
 		return "is a secret, and the algorithm takes none";
-	if (bytes < GA_HMAC_KEY_MIN_BYTES)
-		return "is a secret of fewer than 32 bytes";
+	if (bytes < (size_t) algorithms[alg].hash_bytes)
+		return "is a secret that is shorter than the algorithm's hash";
 	if (bytes > GA_HMAC_KEY_MAX_BYTES)
 		return "is a secret of more than 512 bytes";
 	key->alg = alg;
@@ -98,39 +100,28 @@ ga_key_from_secret(GaKey *key, GaAlg alg, const uint8_t *secret, size_t bytes)
 	return NULL;
 }
 
-static const char *
-judge_rsa(EVP_PKEY *pkey)
+static bool
+set_pss(const Algorithm *algorithm, EVP_PKEY_CTX *context)
 {
-	BIGNUM *exponent = NULL;
-	int bits = EVP_PKEY_get_bits(pkey);
-	bool ok;
-
-	if (!EVP_PKEY_is_a(pkey, "RSA"))
-		return "is not an RSA key";
-	if (bits < GA_RSA_MIN_BITS || bits > GA_RSA_MAX_BITS)
-		return "is an RSA key of fewer than 2048 or more than 8192 bits";
-	/* with an exponent of 1 everything is its own signature */
-	ok = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 &&
-	     BN_is_odd(exponent) && !BN_is_one(exponent) && BN_num_bits(exponent) <= 64;
-	BN_free(exponent);
-	return ok ? NULL : "is an RSA key with a bad exponent";
+	return algorithm->family != RSA_PSS ||
+	       (EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) > 0 &&
+	        EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0);
 }
 
-static const char *
-judge_ec(EVP_PKEY *pkey, const Algorithm *algorithm)
+/* What verifying takes, looked up once. EdDSA hashes on its own and has no context to keep. */
+static bool
+prepare_verifier(GaKey *key)
 {
-	EVP_PKEY_CTX *context;
-	char group[64] = "";
-	bool ok;
+	const Algorithm *algorithm = &algorithms[key->alg];
 
-	if (!EVP_PKEY_is_a(pkey, "EC") ||
-	    EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) != 1 ||
-	    strcmp(group, algorithm->group) != 0)
-		return "is not on the algorithm's curve";
-	context = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-	ok = context != NULL && EVP_PKEY_public_check(context) == 1;
-	EVP_PKEY_CTX_free(context);
-	return ok ? NULL : "is not a point of the algorithm's curve";
+	key->hasher = EVP_MD_CTX_new();
+	if (key->hasher == NULL || algorithm->family == EDDSA)
+		return key->hasher != NULL;
+	key->digest = EVP_MD_fetch(NULL, EVP_MD_get0_name(algorithm->digest()), NULL);
+	key->verifier = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
+	return key->digest != NULL && key->verifier != NULL &&
+	       EVP_PKEY_verify_init(key->verifier) == 1 && set_pss(algorithm, key->verifier) &&
+	       EVP_PKEY_CTX_set_signature_md(key->verifier, key->digest) == 1;
 }
 
 /* Takes the EVP_PKEY over, also when it is refused. */
@@ -150,27 +141,25 @@ adopt(GaKey *key, GaAlg alg, EVP_PKEY *pkey, bool can_sign)
 				break;
 			case RSA_PKCS1:
 			case RSA_PSS:
-				problem = judge_rsa(pkey);
+				problem = ga_weak_rsa(pkey);
 				break;
 			case ECDSA:
-				problem = judge_ec(pkey, &algorithms[alg]);
+				problem = ga_weak_ec(pkey, algorithms[alg].group);
 				break;
 			case EDDSA:
-				if (EVP_PKEY_is_a(pkey, "ED25519") || EVP_PKEY_is_a(pkey, "ED448"))
-					problem = NULL;
+				problem = ga_weak_edwards(pkey);
 				break;
 		}
 	}
+	key->pkey = pkey;
+	key->alg = alg;
+	key->can_sign = can_sign;
+	if (problem == NULL && !prepare_verifier(key))
+		problem = "cannot be used by this libcrypto";
 	ERR_clear_error();
 	if (problem != NULL)
-	{
-		EVP_PKEY_free(pkey);
-		return problem;
-	}
-	key->alg = alg;
-	key->pkey = pkey;
-	key->can_sign = can_sign;
-	return NULL;
+		ga_key_free(key);
+	return problem;
 }
 
 /* Without this, an encrypted PEM would ask the server's terminal for a password. */
@@ -364,6 +353,39 @@ okp_from_jwk(const GaJsonNode *jwk)
 	return NULL;
 }
 
+/*
+ * RFC 7517 section 4.3: an array of strings, none twice; a key for signatures is for nothing else.
+ */
+static const char *
+judge_key_ops(const GaJsonNode *ops)
+{
+	static const char *const others[] = {"encrypt",   "decrypt",   "wrapKey",
+	                                     "unwrapKey", "deriveKey", "deriveBits"};
+	bool verify = false;
+
+	if (ops->type != GA_JSON_ARRAY)
+		return "has key_ops that are not an array";
+	for (const GaJsonNode *op = ops->child; op != NULL; op = op->next)
+	{
+		const char *name = ga_json_string(op);
+
+		if (name == NULL)
+			return "has key_ops that are not strings";
+		for (const GaJsonNode *other = ops->child; other != op; other = other->next)
+		{
+			if (strcmp(ga_json_string(other), name) == 0)
+				return "names an operation twice (key_ops)";
+		}
+		for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		{
+			if (strcmp(name, others[i]) == 0)
+				return "is for more than signatures (key_ops)";
+		}
+		verify = verify || strcmp(name, "verify") == 0;
+	}
+	return verify ? NULL : "is not for verifying (key_ops)";
+}
+
 /* use, key_ops and alg of the key itself must allow verifying with this algorithm. */
 static const char *
 judge_jwk_purpose(GaAlg alg, const GaJsonNode *jwk)
@@ -374,17 +396,20 @@ judge_jwk_purpose(GaAlg alg, const GaJsonNode *jwk)
 		return "is not for signatures (use)";
 	if (ga_json_member(jwk, "alg") != NULL && !jwk_is(jwk, "alg", ga_alg_name(alg)))
 		return "is bound to another algorithm (alg)";
-	if (ops != NULL)
-	{
-		const GaJsonNode *op = ops->type == GA_JSON_ARRAY ? ops->child : NULL;
+	return ops != NULL ? judge_key_ops(ops) : NULL;
+}
 
-		while (op != NULL &&
-		       (ga_json_string(op) == NULL || strcmp(ga_json_string(op), "verify") != 0))
-			op = op->next;
-		if (op == NULL)
-			return "is not for verifying (key_ops)";
+bool
+ga_jwk_holds_secret(const GaJsonNode *jwk)
+{
+	static const char *const private_parts[] = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"};
+
+	for (size_t i = 0; i < sizeof(private_parts) / sizeof(private_parts[0]); i++)
+	{
+		if (ga_json_member(jwk, private_parts[i]) != NULL)
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 const char *
@@ -451,14 +476,6 @@ hmac(const GaKey *key, const void *data, size_t bytes, uint8_t out[64])
 	       (int) length == algorithms[key->alg].hash_bytes;
 }
 
-static bool
-set_pss(const Algorithm *algorithm, EVP_PKEY_CTX *context)
-{
-	return algorithm->family != RSA_PSS ||
-	       (EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) > 0 &&
-	        EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0);
-}
-
 /* Raw r||s to the DER that libcrypto takes; -1 when the length is not exact. */
 static int
 ecdsa_to_der(const Algorithm *algorithm, const uint8_t *raw, size_t bytes, uint8_t **der)
@@ -484,43 +501,70 @@ ecdsa_to_der(const Algorithm *algorithm, const uint8_t *raw, size_t bytes, uint8
 	return length;
 }
 
+static bool
+verify_digest(const GaKey *key, const void *data, size_t bytes, const uint8_t *signature,
+              size_t signature_bytes)
+{
+	uint8_t hash[EVP_MAX_MD_SIZE];
+	unsigned hash_bytes = 0;
+
+	return EVP_DigestInit_ex2(key->hasher, key->digest, NULL) == 1 &&
+	       EVP_DigestUpdate(key->hasher, data, bytes) == 1 &&
+	       EVP_DigestFinal_ex(key->hasher, hash, &hash_bytes) == 1 &&
+	       EVP_PKEY_verify(key->verifier, signature, signature_bytes, hash, hash_bytes) == 1;
+}
+
+static bool
+verify_ecdsa(const GaKey *key, const void *data, size_t bytes, const uint8_t *signature,
+             size_t signature_bytes)
+{
+	uint8_t *der = NULL;
+	int length = ecdsa_to_der(&algorithms[key->alg], signature, signature_bytes, &der);
+	bool ok = length > 0 && verify_digest(key, data, bytes, der, (size_t) length);
+
+	OPENSSL_free(der);
+	return ok;
+}
+
+static bool
+verify_eddsa(const GaKey *key, const void *data, size_t bytes, const uint8_t *signature,
+             size_t signature_bytes)
+{
+	bool ok = EVP_DigestVerifyInit(key->hasher, NULL, NULL, NULL, key->pkey) == 1 &&
+	          EVP_DigestVerify(key->hasher, signature, signature_bytes, data, bytes) == 1;
+
+	EVP_MD_CTX_reset(key->hasher);
+	return ok;
+}
+
 bool
 ga_key_verify(const GaKey *key, const void *data, size_t bytes, const uint8_t *signature,
               size_t signature_bytes)
 {
-	const Algorithm *algorithm = &algorithms[key->alg];
-	EVP_MD_CTX *context;
-	EVP_PKEY_CTX *key_context = NULL;
-	uint8_t *der = NULL;
-	bool ok;
+	uint8_t mac[64];
+	bool ok = false;
 
-	if (ga_alg_is_hmac(key->alg))
-	{
-		uint8_t mac[64];
-
-		return hmac(key, data, bytes, mac) && signature_bytes == (size_t) algorithm->hash_bytes &&
-		       CRYPTO_memcmp(mac, signature, signature_bytes) == 0;
-	}
-	if (key->pkey == NULL)
+	if (ga_alg_name(key->alg) == NULL || (key->pkey == NULL && !ga_alg_is_hmac(key->alg)))
 		return false;
-	if (algorithm->family == ECDSA)
+	switch (algorithms[key->alg].family)
 	{
-		int length = ecdsa_to_der(algorithm, signature, signature_bytes, &der);
-
-		if (length <= 0)
-			return false;
-		signature = der;
-		signature_bytes = (size_t) length;
+		case HMAC_SECRET:
+			return hmac(key, data, bytes, mac) &&
+			       signature_bytes == (size_t) algorithms[key->alg].hash_bytes &&
+			       CRYPTO_memcmp(mac, signature, signature_bytes) == 0;
+		case RSA_PKCS1:
+		case RSA_PSS:
+			/* libcrypto takes a PSS signature without its leading zeros: two for one token */
+			ok = signature_bytes == (size_t) EVP_PKEY_get_size(key->pkey) &&
+			     verify_digest(key, data, bytes, signature, signature_bytes);
+			break;
+		case ECDSA:
+			ok = verify_ecdsa(key, data, bytes, signature, signature_bytes);
+			break;
+		case EDDSA:
+			ok = verify_eddsa(key, data, bytes, signature, signature_bytes);
+			break;
 	}
-	context = EVP_MD_CTX_new();
-	ok = context != NULL &&
-	     EVP_DigestVerifyInit(context, &key_context,
-	                          algorithm->digest != NULL ? algorithm->digest() : NULL, NULL,
-	                          key->pkey) == 1 &&
-	     set_pss(algorithm, key_context) &&
-	     EVP_DigestVerify(context, signature, signature_bytes, data, bytes) == 1;
-	EVP_MD_CTX_free(context);
-	OPENSSL_free(der);
 	ERR_clear_error();
 	return ok;
 }
@@ -573,6 +617,9 @@ ga_key_sign(const GaKey *key, const void *data, size_t bytes, uint8_t *signature
 void
 ga_key_free(GaKey *key)
 {
+	EVP_PKEY_CTX_free(key->verifier);
+	EVP_MD_CTX_free(key->hasher);
+	EVP_MD_free(key->digest);
 	EVP_PKEY_free(key->pkey);
 	OPENSSL_cleanse(key, sizeof(*key));
 }

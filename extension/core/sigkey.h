@@ -2,9 +2,10 @@
 /*
  * sigkey.h: signature keys, each bound to one algorithm for life, and what they sign and verify.
  *
- * A GaKey holds either an HMAC secret (in the struct) or an EVP_PKEY, which is libcrypto's memory:
- * ga_key_free gives it back. No function prints, prompts, or reads a file. Where a function gives
- * text, null means that all went well, else it is what is wrong, as part of a sentence.
+ * A GaKey holds either an HMAC secret (in the struct) or an EVP_PKEY and what verifying with it
+ * takes, which is libcrypto's memory: ga_key_free gives it back. One thread at a time. No function
+ * prints, prompts, or reads a file. Where a function gives text, null means that all went well,
+ * else it is what is wrong, as part of a sentence.
  */
 #ifndef GA_SIGKEY_H
 #define GA_SIGKEY_H
@@ -43,6 +44,9 @@ typedef struct GaKey
 	GaAlg alg;
 	bool can_sign;
 	struct evp_pkey_st *pkey;
+	struct evp_pkey_ctx_st *verifier; /* RSA and EC: set up for this algorithm */
+	struct evp_md_ctx_st *hasher;
+	struct evp_md_st *digest;
 	uint8_t secret[GA_HMAC_KEY_MAX_BYTES];
 	size_t secret_bytes;
 } GaKey;
@@ -61,6 +65,9 @@ extern const char *ga_key_from_der(GaKey *key, GaAlg alg, const uint8_t *der, si
                                    bool private_key);
 /* The algorithm a JWK without alg can only mean; GA_ALG_UNKNOWN where several could be. */
 extern GaAlg ga_jwk_only_alg(const GaJsonNode *jwk);
+
+/* True when the JWK has a member that nobody but the signer may know. */
+extern bool ga_jwk_holds_secret(const GaJsonNode *jwk);
 
 /* The stored form: HMAC the secret itself, else DER. The length, or -1 when it does not fit. */
 extern ssize_t ga_key_to_der(const GaKey *key, bool private_key, uint8_t *out, size_t capacity);

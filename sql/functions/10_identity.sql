@@ -20,12 +20,12 @@ COMMENT ON FUNCTION goldenarch.whoami() IS
 CREATE OR REPLACE FUNCTION goldenarch.verify_jwt(token text) RETURNS jsonb
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'ga_verify_jwt';
 COMMENT ON FUNCTION goldenarch.verify_jwt(text) IS
-'The claims of a token whose signature, issuer, audience, times and revocation are in order, else 28000 with the reason as DETAIL. No side effect. Permission: none.';
+'The claims of a token whose signature, issuer, audience, times and revocation are in order, else 28000, the same whatever is wrong: the reason is in the server''s log. Reads keys and revocations as they stand now; no side effect. Permission: none.';
 
 CREATE OR REPLACE FUNCTION goldenarch.jws_verify(token text, jwk jsonb, alg text) RETURNS bytea
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'ga_jws_verify';
 COMMENT ON FUNCTION goldenarch.jws_verify(text, jsonb, text) IS
-'The payload of a compact JWS signed by the JWK with exactly this algorithm, else 28000. alg null: the key''s own, 22023 when it has none. HS, RS, PS, ES 256-512 and EdDSA. Pure: claims are not looked at. Permission: none.';
+'The payload (any bytes) of a compact JWS signed by the JWK with exactly this algorithm, else 28000, the same whatever is wrong. alg null: the key''s own, 22023 when it has none. HS, RS, PS, ES 256-512 and EdDSA (Ed25519, Ed448); a header with crit, b64, zip, or a key of its own (jwk, jku, x5c, x5u) is refused. Pure: claims are not looked at. Permission: none.';
 
 CREATE OR REPLACE FUNCTION goldenarch.issue_jwt(
     subject text, role text, tenant text DEFAULT NULL, ttl interval DEFAULT '24 hours',
@@ -41,18 +41,19 @@ CREATE OR REPLACE FUNCTION goldenarch.add_jwt_key(
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_add_jwt_key';
 COMMENT ON FUNCTION goldenarch.add_jwt_key(text, text, text, text, text, boolean) IS
-'Adds a key bound to one algorithm: PEM for RS, PS, ES 256-512 and EdDSA, a base64url secret of 32 to 512 bytes for HS 256-512. issuer or audience null: that claim is not checked for this key, with a NOTICE. The same key again changes nothing; another one under the same kid is 42710 until the first is retired. Permission: system.admin.';
+'Adds a key bound to one algorithm: PEM for RS, PS, ES 256-512 and EdDSA, a base64url secret for HS 256-512, at least as long as the hash (32, 48, 64 bytes) and at most 512. issuer or audience null: that claim is not checked for this key, with a NOTICE. The same key again changes nothing; another one under the same kid is 42710 until the first is retired. Permission: system.admin.';
 
-CREATE OR REPLACE FUNCTION goldenarch.load_jwks(jwks jsonb, issuer text DEFAULT NULL, audience text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION goldenarch.load_jwks(
+    jwks jsonb, issuer text DEFAULT NULL, audience text DEFAULT NULL, overlap interval DEFAULT '0')
 RETURNS integer
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_load_jwks';
-COMMENT ON FUNCTION goldenarch.load_jwks(jsonb, text, text) IS
-'Loads the signature keys of a JWK Set and retires those an earlier set of this issuer had and this one has not; returns how many were loaded. A key that is not usable is left out with a NOTICE; RSA keys without alg are bound to RS256. Permission: system.admin.';
+COMMENT ON FUNCTION goldenarch.load_jwks(jsonb, text, text, interval) IS
+'Loads the signature keys of a JWK Set and retires, after the overlap (to 366 days), those that an earlier set of this issuer had and this one has not; returns how many were loaded. A key that is not understood, not usable, private, or retired by retire_jwt_key() is left out with a NOTICE; RSA keys without alg are bound to RS256. 22023, and nothing changes, where no key can be loaded, two have one kid, or secrets stand among public keys. Permission: system.admin.';
 
 CREATE OR REPLACE FUNCTION goldenarch.retire_jwt_key(kid text, issuer text DEFAULT NULL) RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_retire_jwt_key';
 COMMENT ON FUNCTION goldenarch.retire_jwt_key(text, text) IS
-'No token is accepted from this key any more; false when there is no such live key. issuer null: the kid''s keys of every issuer. Permission: system.admin.';
+'No token is accepted from this key any more, and no JWK Set brings it back; false when there is no such live key. issuer null: the kid''s keys of every issuer. Permission: system.admin.';
 
 CREATE OR REPLACE FUNCTION goldenarch.revoke_token(token_id text, until timestamptz) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_revoke_token';

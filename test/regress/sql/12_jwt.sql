@@ -125,12 +125,12 @@ CREATE FUNCTION public.mint(header text, claims text) RETURNS text LANGUAGE sql 
   FROM (SELECT public.b64u(convert_to(header, 'UTF8')) || '.' || public.b64u(convert_to(claims, 'UTF8'))) AS x(m) $$;
 CREATE FUNCTION public.try(header text, claims text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  why text;
+  detail text; hint text;
 BEGIN
-  RETURN 'accepted ' || (goldenarch.verify_jwt(public.mint(header, claims))->>'sub');
-EXCEPTION WHEN invalid_authorization_specification THEN
-  GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
-  RETURN why;
+  RETURN 'accepted ' || COALESCE(goldenarch.verify_jwt(public.mint(header, claims))->>'sub', '-');
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+  RETURN concat_ws(' | ', SQLSTATE, SQLERRM, detail, hint);
 END $$;
 \set h '{"alg":"HS256","kid":"hs"}'
 CREATE TABLE public.forged (n int PRIMARY KEY, header text, claims text);
