@@ -62,11 +62,18 @@ take_signals(void)
 }
 
 static void
+use_loop_context(void)
+{
+	if (!loop_context)
+		loop_context =
+		    AllocSetContextCreate(TopMemoryContext, "goldenarch worker", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(loop_context);
+}
+
+static void
 begin_work(GaWorker worker)
 {
-	loop_context =
-	    AllocSetContextCreate(TopMemoryContext, "goldenarch worker", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(loop_context);
+	use_loop_context();
 	ga_worker_report("waiting for CREATE EXTENSION goldenarch");
 	while (!installed())
 		(void) ga_worker_wait(INSTALL_POLL_MS);
@@ -96,6 +103,7 @@ ga_worker_transaction(const char *what, void (*body)(void *arg), void *arg)
 	volatile bool ok = false;
 	GaCall call;
 
+	use_loop_context();
 	ga_worker_report(what);
 	PG_TRY();
 	{

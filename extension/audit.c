@@ -18,6 +18,7 @@
 #include "goldenarch/jsonbuild.h"
 #include "goldenarch/metrics.h"
 #include "goldenarch/query.h"
+#include "goldenarch/queue.h"
 #include "entry.h"
 #include "limits.h"
 #include "merkle.h"
@@ -154,6 +155,7 @@ ga_audit_event(const GaAuditEvent *event)
 	                ga_int8(row->ordinal), ga_bytea(row->bytes, row->nbytes),
 	                ga_bytea(row->leaf, sizeof(row->leaf)));
 	ga_count(GA_COUNT_AUDIT_ROWS);
+	ga_wake_at_commit(GA_WORKER_SEALER);
 	return row->id;
 }
 

@@ -21,6 +21,7 @@ char *ga_guc_nats_tls_cert_file;
 char *ga_guc_nats_tls_key_file;
 char *ga_guc_redis_url;
 int ga_guc_audit_wait;
+char *ga_guc_audit_key_file;
 bool ga_guc_allow_session_identity;
 double ga_guc_default_token_limit;
 int ga_guc_metrics_port;
@@ -61,6 +62,10 @@ static const StringSetting strings[] = {
      "", PGC_SIGHUP, URL_FLAGS},
     {"goldenarch.nats_tls_key_file", "Key of our certificate towards NATS.",
      &ga_guc_nats_tls_key_file, "", PGC_SIGHUP, URL_FLAGS},
+    {"goldenarch.audit_key_file",
+     "File with the keys that sign heads of the audit tree, made when there is none; empty: "
+     "unsigned heads.",
+     &ga_guc_audit_key_file, "", PGC_SIGHUP, URL_FLAGS},
     {"goldenarch.redis_url", "Redis server that mirrors budget states; empty: no mirror.",
      &ga_guc_redis_url, "", PGC_SIGHUP, URL_FLAGS},
 };

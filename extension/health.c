@@ -14,6 +14,7 @@
 #include "goldenarch/queue.h"
 #include "goldenarch/shmem.h"
 #include "goldenarch/version.h"
+#include "audit_seal.h"
 #include "bridge_state.h"
 #include "ground.h"
 #include "rbac.h"
@@ -33,6 +34,7 @@ check_extension(void)
 static GaHealth
 check_audit(void)
 {
+	GaHealth sealing = ga_seal_health();
 	uint64 lost = ga_counter_value(GA_COUNT_DENIAL_LOST);
 	int64 spooled = ga_denials_spooled();
 	int writer = ga_worker_pid(GA_WORKER_AUDIT_WRITER);
@@ -46,11 +48,11 @@ check_audit(void)
 	if (lost > 0)
 		return (GaHealth){GA_HEALTH_DEGRADED,
 		                  psprintf(UINT64_FORMAT " denials could not be recorded in time", lost)};
+	if (sealing.status != GA_HEALTH_OK)
+		return sealing;
 	if (writer == 0)
-		return (GaHealth){GA_HEALTH_OK,
-		                  "rows in the caller's transaction, denials by one-shot worker"};
-	return (GaHealth){GA_HEALTH_OK,
-	                  psprintf("rows in the caller's transaction, denials by worker %d", writer)};
+		return (GaHealth){GA_HEALTH_OK, psprintf("denials by one-shot worker; %s", sealing.detail)};
+	return (GaHealth){GA_HEALTH_OK, psprintf("denials by worker %d; %s", writer, sealing.detail)};
 }
 
 static GaHealth

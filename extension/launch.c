@@ -32,6 +32,7 @@ typedef struct Kind
 static const Kind kinds[] = {
     {GA_WORKER_MAINTENANCE, "maintenance", "ga_maintenance_main"},
     {GA_WORKER_AUDIT_WRITER, "audit writer", "ga_audit_writer_main"},
+    {GA_WORKER_SEALER, "sealer", "ga_sealer_main"},
     {GA_WORKER_RELAY, "relay", "ga_relay_main"},
     {GA_WORKER_INGEST, "ingest", "ga_ingest_main"},
     {GA_WORKER_MIRROR, "mirror", "ga_mirror_main"},

@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 
 #include "approval.h"
+#include "audit_seal.h"
 #include "budget.h"
 #include "goldenarch/error.h"
 #include "goldenarch/query.h"
@@ -34,6 +35,7 @@ static const GaMaintenanceJob jobs[] = {
     {"budget_expiry", ga_budget_expire, false},
     {"budget_retention", ga_budget_prune, false},
     {"revoked_tokens", ga_forget_revocations, false},
+    {"seal", ga_seal_job, false},
     {NULL, NULL, false},
 };
 

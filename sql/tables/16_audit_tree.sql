@@ -13,6 +13,7 @@ CREATE TABLE goldenarch.audit_trees (
     parent_size       bigint,
     parent_root       bytea,
     system_identifier bigint NOT NULL,
+    database          oid NOT NULL,
     timeline          integer NOT NULL,
     size              bigint NOT NULL DEFAULT 0 CHECK (size >= 0),
     root              bytea NOT NULL,
@@ -20,11 +21,14 @@ CREATE TABLE goldenarch.audit_trees (
     sealed            pg_snapshot NOT NULL,
     sealed_at         timestamptz NOT NULL,
     minimum_index     bigint NOT NULL DEFAULT 0 CHECK (minimum_index BETWEEN 0 AND size),
-    fork              text
+    fork              text,
+    fork_head         text,
+    stopped           text,
+    unsigned          text
 );
 ALTER TABLE goldenarch.audit_trees ALTER COLUMN edge SET STORAGE EXTERNAL;
 COMMENT ON TABLE goldenarch.audit_trees IS
-'One row an incarnation of the audit tree; only the last grows. link_id: the audit entry that is its first leaf; edge: hashes of the tiles that are not full yet, level 0 first; sealed: the snapshot up to which every audit row is a leaf; minimum_index: entries below it were pruned; fork: why the sealer refuses to sign, null when it does not.';
+'One row an incarnation of the audit tree; only the last grows. link_id: the audit entry that is its first leaf; edge: hashes of the tiles that are not full yet, level 0 first; sealed: the snapshot up to which every audit row is a leaf; minimum_index: entries below it were pruned; fork: why the sealer refuses to sign for good, and fork_head the head that says otherwise than the tree; stopped: why it no longer seals; unsigned: why no head is signed; each null when it is not so. A copy of the database, which has another system identifier or database oid, opens an incarnation of its own.';
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.audit_trees', '');
 
 CREATE TABLE goldenarch.audit_leaves (
@@ -87,10 +91,11 @@ CREATE TABLE goldenarch.audit_keys (
     public_key  bytea NOT NULL CHECK (pg_catalog.octet_length(public_key) = 32),
     vkey        text NOT NULL,
     added_at    timestamptz NOT NULL,
+    retired_at  timestamptz,
     PRIMARY KEY (incarnation, public_key)
 );
 COMMENT ON TABLE goldenarch.audit_keys IS
-'Ed25519 public keys that signed heads, with the verifier key of the C2SP signed note. Keep a copy of them outside of the server.';
+'Ed25519 public keys that signed heads, with the verifier key of the C2SP signed note. Keep a copy of them outside of the server. retired_at: when the key was no longer in the key file.';
 SELECT pg_catalog.pg_extension_config_dump('goldenarch.audit_keys', '');
 
 CREATE TABLE goldenarch.audit_anchors (
@@ -123,5 +128,13 @@ CREATE TRIGGER append_only_row BEFORE UPDATE OR DELETE ON goldenarch.audit_leave
     FOR EACH ROW EXECUTE FUNCTION goldenarch.append_only();
 ALTER TABLE goldenarch.audit_leaves_rows ENABLE ALWAYS TRIGGER append_only_row;
 
--- The sealer reads by writing transaction.
-CREATE INDEX audit_entries_xid ON goldenarch.audit_entries_rows (xid, ordinal);
+CREATE TABLE goldenarch.audit_holds (
+    name    text COLLATE "C" PRIMARY KEY,
+    reason  text NOT NULL,
+    held_at timestamptz NOT NULL
+);
+COMMENT ON TABLE goldenarch.audit_holds IS 'Legal holds: while there is one, nothing of the audit log is pruned.';
+SELECT pg_catalog.pg_extension_config_dump('goldenarch.audit_holds', '');
+
+-- The sealer reads by writing transaction; rows that a restore brought may share what is unique in one cluster.
+CREATE INDEX audit_entries_xid ON goldenarch.audit_entries_rows (xid, ordinal, id);

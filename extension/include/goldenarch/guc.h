@@ -16,6 +16,7 @@ extern GA_EXPORT char *ga_guc_nats_tls_cert_file;
 extern GA_EXPORT char *ga_guc_nats_tls_key_file;
 extern GA_EXPORT char *ga_guc_redis_url;
 extern GA_EXPORT int ga_guc_audit_wait; /* ms */
+extern GA_EXPORT char *ga_guc_audit_key_file;
 extern GA_EXPORT bool ga_guc_allow_session_identity;
 extern GA_EXPORT double ga_guc_default_token_limit; /* tokens; 0: unknown budgets are errors */
 extern GA_EXPORT int ga_guc_metrics_port;           /* 0: off */
