@@ -13,9 +13,10 @@ COMMENT ON FUNCTION goldenarch.audit_entry(bigint) IS
 
 CREATE OR REPLACE VIEW goldenarch.audit_log WITH (security_invoker = true, security_barrier = true) AS
 SELECT a.id, a.at, a.tenant, a.subject, a.role, a.action, a.resource_type, a.resource_id, a.outcome, a.details,
-       false AS sealed
+       EXISTS (SELECT 1 FROM goldenarch.audit_leaves l
+               WHERE l.tenant OPERATOR(pg_catalog.=) a.tenant AND l.id OPERATOR(pg_catalog.=) a.id) AS sealed
 FROM goldenarch.audit_entries a
 WHERE a.tenant OPERATOR(pg_catalog.>=) (SELECT goldenarch.tenant_floor('audit.view'))
   AND a.tenant OPERATOR(pg_catalog.<=) (SELECT goldenarch.tenant_ceiling('audit.view'));
 COMMENT ON VIEW goldenarch.audit_log IS
-'Who did what, with which outcome (ok, denied, failed). Needs audit.view. sealed: whether a signed head covers the row.';
+'Who did what, with which outcome (ok, denied, failed). Needs audit.view. sealed: whether the row is a leaf of the audit tree, whose signed heads prove it.';
