@@ -157,7 +157,7 @@ transaction(Client *c)
 	int kind = pick(1, 20);
 	bool ok = plain(c, "BEGIN") && audit(c);
 
-	if (ok && kind <= 3)
+	if (ok && kind <= 2)
 	{
 		/* Long ones hold the sealer's horizon back, and commit after many that began later. */
 		(void) usleep((useconds_t) pick(300, 2000) * 1000);
