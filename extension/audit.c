@@ -12,6 +12,8 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
 
 #include "goldenarch/clock.h"
 #include "goldenarch/error.h"
@@ -19,6 +21,7 @@
 #include "goldenarch/metrics.h"
 #include "goldenarch/query.h"
 #include "goldenarch/queue.h"
+#include "audit_row.h"
 #include "entry.h"
 #include "limits.h"
 #include "merkle.h"
@@ -52,16 +55,6 @@ joined_roles(const GaPrincipal *who)
 	return text.data;
 }
 
-static int64
-next_id(void)
-{
-	static GaStmt next =
-	    GA_STMT("SELECT pg_catalog.nextval('goldenarch.audit_id'::pg_catalog.regclass)");
-	GaRows rows = ga_query(&next);
-
-	return ga_row_int8(&rows, 0, 1);
-}
-
 typedef struct Row
 {
 	int64 id;
@@ -85,8 +78,8 @@ encode(Row *row, const GaAuditEvent *event, const char *details)
 	uint8 commitment[GA_HASH_BYTES];
 	GaEntry entry;
 
-	if (!pg_strong_random(row->salt, sizeof(row->salt)) ||
-	    !ga_commitment(row->salt, details, strlen(details), commitment))
+	ga_audit_salt(row->salt, sizeof(row->salt));
+	if (!ga_commitment(row->salt, details, strlen(details), commitment))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 		                errmsg("could not commit to the details of an audit entry")));
 	if (!session_user)
@@ -121,16 +114,43 @@ encode(Row *row, const GaAuditEvent *event, const char *details)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not hash an audit entry")));
 }
 
+static Datum
+text_datum(const char *text)
+{
+	if (!text)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("an audit row lacks a text")));
+	return CStringGetTextDatum(text);
+}
+
+/* In the order of the table's columns. */
+static void
+insert(const Row *row, const GaAuditEvent *event, const Jsonb *details, const char *details_text)
+{
+	Datum values[GA_AUDIT_COLUMNS] = {
+	    text_datum(event->who->tenant),
+	    Int64GetDatum(row->id),
+	    TimestampTzGetDatum(row->at),
+	    text_datum(event->who->subject),
+	    text_datum(row->roles),
+	    text_datum(event->action),
+	    text_datum(event->resource_type),
+	    text_datum(event->resource_id),
+	    text_datum(row->outcome),
+	    JsonbPGetDatum(details),
+	    text_datum(details_text),
+	    ga_bytea(row->salt, sizeof(row->salt)).value,
+	    FullTransactionIdGetDatum(FullTransactionIdFromU64((uint64) row->xid)),
+	    Int64GetDatum(row->ordinal),
+	    ga_bytea(row->bytes, row->nbytes).value,
+	    ga_bytea(row->leaf, sizeof(row->leaf)).value,
+	};
+
+	ga_audit_insert(values);
+}
+
 int64
 ga_audit_event(const GaAuditEvent *event)
 {
-	static GaStmt insert = GA_STMT(
-	    "INSERT INTO goldenarch.audit_entries (id, at, tenant, subject, role, action, "
-	    "resource_type, resource_id, outcome, details, details_text, salt, xid, ordinal, entry, "
-	    "leaf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-	    "$13::pg_catalog.text::pg_catalog.xid8, $14, $15, $16)",
-	    INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
-	    JSONBOID, TEXTOID, BYTEAOID, INT8OID, INT8OID, BYTEAOID, BYTEAOID);
 	FullTransactionId xid;
 	const Jsonb *shown = event->details ? event->details : ga_json_pairs(NULL);
 	/* The text that is committed to is stored too: jsonb may print otherwise in another release. */
@@ -140,20 +160,14 @@ ga_audit_event(const GaAuditEvent *event)
 	/* What is recorded has an effect: a standby refuses it before the effect, as any write. */
 	ga_require_writable(event->action);
 	xid = GetTopFullTransactionId();
-	row->id = next_id();
+	row->id = ga_audit_next_id();
 	row->xid = (int64) U64FromFullTransactionId(xid);
 	row->ordinal = next_ordinal(xid);
 	row->at = event->at;
 	row->roles = joined_roles(event->who);
 	row->outcome = outcome_names[event->outcome];
 	encode(row, event, text);
-	(void) ga_query(&insert, ga_int8(row->id), ga_timestamp(row->at), ga_text(event->who->tenant),
-	                ga_text(event->who->subject), ga_text(row->roles), ga_text(event->action),
-	                ga_text(event->resource_type), ga_text(event->resource_id),
-	                ga_text(row->outcome), ga_jsonb(shown), ga_text(text),
-	                ga_bytea(row->salt, sizeof(row->salt)), ga_int8(row->xid),
-	                ga_int8(row->ordinal), ga_bytea(row->bytes, row->nbytes),
-	                ga_bytea(row->leaf, sizeof(row->leaf)));
+	insert(row, event, shown, text);
 	ga_count(GA_COUNT_AUDIT_ROWS);
 	ga_wake_at_commit(GA_WORKER_SEALER);
 	return row->id;
