@@ -29,6 +29,8 @@
 #include "goldenarch/query.h"
 #include "rbac.h"
 
+#define SECRET_HEAD_BYTES 8
+
 typedef struct Identity
 {
 	GaPrincipal principal;
@@ -218,14 +220,26 @@ void
 ga_hide_secret(const char *secret)
 {
 	size_t length = strlen(secret);
-	char *at = debug_query_string ? strstr((char *) debug_query_string, secret) : NULL;
+	size_t left = debug_query_string ? strlen(debug_query_string) : 0;
+	char *at = unconstify(char *, debug_query_string);
+	bool found = false;
 
-	if (!at || length < 8)
-		return;
-	pgstat_report_activity(STATE_RUNNING, "<a statement with a secret in it>");
-	/* only a text that holds the secret is written to, so never a constant of the server's */
-	for (; at; at = strstr(at + length, secret))
-		memset(at, '*', length);
+	/* a needle of a thousand bytes would cost more than the search: look for its head */
+	while (length >= SECRET_HEAD_BYTES && left >= length &&
+	       (at = memmem(at, left, secret, SECRET_HEAD_BYTES)))
+	{
+		left = strlen(at);
+		if (strncmp(at, secret, length) == 0)
+		{
+			if (!found)
+				pgstat_report_activity(STATE_RUNNING, "<a statement with a secret in it>");
+			found = true;
+			/* only a text that holds the secret is written to, so never a constant of the server's */
+			memset(at, '*', length);
+		}
+		at++;
+		left--;
+	}
 }
 
 /* Identity is no business of code that runs under another's REFRESH, ANALYZE or REINDEX. */

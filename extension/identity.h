@@ -3,6 +3,10 @@
 #ifndef IDENTITY_H
 #define IDENTITY_H
 
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
 #include "goldenarch/principal.h"
 
 /* Registers the transaction callbacks and the DISCARD hook. */
@@ -21,7 +25,7 @@ extern const GaPrincipal *ga_anonymous_principal(void);
 /* What a verified token says. */
 typedef struct GaClaims
 {
-	const char *payload;  /* the claims as JSON text, strictly parsed */
+	const Jsonb *json;    /* all of it */
 	const char *kid;      /* of the header; null where absent */
 	const char *subject;  /* null where absent */
 	const char *tenant;   /* "" where absent */
@@ -35,7 +39,7 @@ typedef struct GaClaims
 
 /*
  * Null when the token is good, else what is wrong with it. Enters on its own; no side effect. The
- * strings of *claims last to the next call.
+ * strings and the jsonb of *claims last to the next call.
  */
 extern const char *ga_jwt_verify(const char *token, GaClaims *claims);
 /* The same, whatever was verified before. */

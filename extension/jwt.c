@@ -13,6 +13,7 @@
 #include "common/string.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 
 #include "b64url.h"
 #include "claims.h"
@@ -92,6 +93,59 @@ judge_claims(const GaJsonNode *root, const GaJwkRow *key, GaClaims *claims)
 	return NULL;
 }
 
+/* keyed: the value of a member whose key was pushed. The depth is bounded by the limits of jws.h. */
+static JsonbValue *
+push_node(JsonbParseState **state, const GaJsonNode *node, bool keyed)
+{
+	JsonbIteratorToken token = keyed ? WJB_VALUE : WJB_ELEM;
+	bool array = node->type == GA_JSON_ARRAY;
+	JsonbValue value = {.type = jbvNull};
+
+	if (array || node->type == GA_JSON_OBJECT)
+	{
+		(void) pushJsonbValue(state, array ? WJB_BEGIN_ARRAY : WJB_BEGIN_OBJECT, NULL);
+		for (const GaJsonNode *child = node->child; child; child = child->next)
+		{
+			JsonbValue key = {.type = jbvString};
+
+			key.val.string.val = unconstify(char *, child->key);
+			key.val.string.len = (int) child->key_bytes;
+			if (!array)
+				(void) pushJsonbValue(state, WJB_KEY, &key);
+			(void) push_node(state, child, !array);
+		}
+		return pushJsonbValue(state, array ? WJB_END_ARRAY : WJB_END_OBJECT, NULL);
+	}
+	if (node->type == GA_JSON_STRING)
+	{
+		value.type = jbvString;
+		value.val.string.val = unconstify(char *, node->text);
+		value.val.string.len = (int) node->bytes;
+	}
+	else if (node->type == GA_JSON_NUMBER)
+	{
+		value.type = jbvNumeric;
+		value.val.numeric = DatumGetNumeric(
+		    DirectFunctionCall3(numeric_in, CStringGetDatum(pnstrdup(node->text, node->bytes)),
+		                        ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	}
+	else if (node->type != GA_JSON_NULL)
+	{
+		value.type = jbvBool;
+		value.val.boolean = node->type == GA_JSON_TRUE;
+	}
+	return pushJsonbValue(state, token, &value);
+}
+
+/* The claims, an object, as they were read: no second reader may understand them otherwise. */
+static const Jsonb *
+claims_jsonb(const GaJsonNode *root)
+{
+	JsonbParseState *state = NULL;
+
+	return JsonbValueToJsonb(push_node(&state, root, false));
+}
+
 const char *
 ga_jwt_verify_afresh(const char *token, GaClaims *claims)
 {
@@ -122,7 +176,7 @@ ga_jwt_verify_afresh(const char *token, GaClaims *claims)
 		return "has a wrong signature";
 	if ((problem = judge_claims(root, &row, claims)))
 		return problem;
-	claims->payload = (const char *) jws.payload;
+	claims->json = claims_jsonb(root);
 	if (claims->token_id && ga_token_revoked(claims->token_id, &claims->perhaps_old))
 		return "is revoked";
 	return NULL;
@@ -149,7 +203,7 @@ ga_verify_jwt(PG_FUNCTION_ARGS)
 	problem = ga_jwt_verify(token, &claims);
 	if (problem)
 		reject("token", problem);
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(claims.payload));
+	return PointerGetDatum(memcpy(palloc(VARSIZE(claims.json)), claims.json, VARSIZE(claims.json)));
 }
 
 /* What verifies is the jwk with this algorithm; unknown where nobody knows it. */

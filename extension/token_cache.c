@@ -17,14 +17,18 @@
 
 typedef struct Verified
 {
-	MemoryContext context; /* of the strings; null: unused */
+	MemoryContext context; /* of what the claims point to */
+	bool kept;
 	uint8 hash[GA_HASH_BYTES];
 	uint64 generation;
 	GaClaims claims;
 } Verified;
 
-static Verified cache[GA_JWT_CACHE_ENTRIES];
-static int next_slot;
+/* A token's hash says which of the sets it may stand in; within a set the oldest goes. */
+#define WAYS 4
+#define SETS (GA_JWT_CACHE_ENTRIES / WAYS)
+static Verified cache[SETS][WAYS];
+static uint8 oldest[SETS];
 
 static bool
 still_good(const GaClaims *claims)
@@ -37,13 +41,13 @@ still_good(const GaClaims *claims)
 static const Verified *
 find(const uint8 *hash, uint64 generation)
 {
-	int i;
+	const Verified *set = cache[hash[0] % SETS];
 
-	for (i = 0; i < GA_JWT_CACHE_ENTRIES; i++)
+	for (int i = 0; i < WAYS; i++)
 	{
-		if (cache[i].context && cache[i].generation == generation &&
-		    memcmp(cache[i].hash, hash, GA_HASH_BYTES) == 0)
-			return still_good(&cache[i].claims) ? &cache[i] : NULL;
+		if (set[i].kept && set[i].generation == generation &&
+		    memcmp(set[i].hash, hash, GA_HASH_BYTES) == 0)
+			return still_good(&set[i].claims) ? &set[i] : NULL;
 	}
 	return NULL;
 }
@@ -57,14 +61,20 @@ copy_text(const char *text)
 static void
 keep(const uint8 *hash, uint64 generation, const GaClaims *claims)
 {
-	Verified *slot = &cache[next_slot];
-	MemoryContext context =
-	    AllocSetContextCreate(TopMemoryContext, "goldenarch token", ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
+	int set = hash[0] % SETS;
+	Verified *slot = &cache[set][oldest[set]];
 	GaClaims copy = *claims;
+	MemoryContext old;
 	int i;
 
-	copy.payload = copy_text(claims->payload);
+	oldest[set] = (oldest[set] + 1) % WAYS;
+	slot->kept = false;
+	if (!slot->context)
+		slot->context =
+		    AllocSetContextCreate(TopMemoryContext, "goldenarch token", ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(slot->context);
+	old = MemoryContextSwitchTo(slot->context);
+	copy.json = memcpy(palloc(VARSIZE(claims->json)), claims->json, VARSIZE(claims->json));
 	copy.kid = copy_text(claims->kid);
 	copy.subject = copy_text(claims->subject);
 	copy.tenant = copy_text(claims->tenant);
@@ -73,13 +83,10 @@ keep(const uint8 *hash, uint64 generation, const GaClaims *claims)
 	for (i = 0; i < claims->nroles; i++)
 		copy.roles[i] = pstrdup(claims->roles[i]);
 	MemoryContextSwitchTo(old);
-	if (slot->context)
-		MemoryContextDelete(slot->context);
-	slot->context = context;
 	slot->generation = generation;
 	slot->claims = copy;
 	memcpy(slot->hash, hash, GA_HASH_BYTES);
-	next_slot = (next_slot + 1) % GA_JWT_CACHE_ENTRIES;
+	slot->kept = true;
 }
 
 const char *

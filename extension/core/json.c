@@ -286,15 +286,41 @@ read_escape(Reader *r, char **to)
 	return true;
 }
 
-/* The closing quote of the string that opens at r->at, or the text's end. */
+/* Where the string that opens at r->at cannot go on beyond: a quote that no backslash precedes. */
 static size_t
 string_end(const Reader *r)
 {
 	size_t at = r->at + 1;
 
-	while (at < r->bytes && r->text[at] != '"')
-		at += r->text[at] == '\\' ? 2 : 1;
-	return at < r->bytes ? at : r->bytes;
+	while (at < r->bytes)
+	{
+		const char *quote = memchr(r->text + at, '"', r->bytes - at);
+
+		if (quote == NULL)
+			return r->bytes;
+		at = (size_t) (quote - r->text);
+		if (quote[-1] != '\\')
+			return at;
+		at++;
+	}
+	return r->bytes;
+}
+
+/* Bytes from r->at on that stand for themselves: printable ASCII but quote and backslash. */
+static size_t
+plain_run(const Reader *r)
+{
+	size_t at = r->at;
+
+	while (at < r->bytes)
+	{
+		unsigned char c = (unsigned char) r->text[at];
+
+		if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+			break;
+		at++;
+	}
+	return at - r->at;
 }
 
 static bool
@@ -309,8 +335,8 @@ read_string(Reader *r, const char **text, uint32_t *bytes)
 	for (r->at++; r->at < r->bytes && r->text[r->at] != '"';)
 	{
 		unsigned char c = (unsigned char) r->text[r->at];
+		size_t length = plain_run(r);
 		uint32_t code;
-		int length;
 
 		if (c == '\\')
 		{
@@ -320,12 +346,13 @@ read_string(Reader *r, const char **text, uint32_t *bytes)
 		}
 		if (c < 0x20)
 			return fail(r, "control", "a control character in a string must be escaped");
-		length = c < 0x80 ? 1 : ga_utf8_decode(r->text + r->at, r->bytes - r->at, &code);
+		if (length == 0)
+			length = (size_t) ga_utf8_decode(r->text + r->at, r->bytes - r->at, &code);
 		if (length == 0)
 			return fail(r, "utf8", "the text is not valid UTF-8");
-		memcpy(to, r->text + r->at, (size_t) length);
+		memcpy(to, r->text + r->at, length);
 		to += length;
-		r->at += (size_t) length;
+		r->at += length;
 	}
 	if (r->at >= r->bytes)
 		return fail_end(r);
