@@ -69,7 +69,8 @@ ga_anonymous_principal(void)
 	                                .tenant = "",
 	                                .nroles = 1,
 	                                .roles = roles,
-	                                .expires_at = DT_NOEND};
+	                                .expires_at = DT_NOEND,
+	                                .id = 1};
 
 	anonymous.pg_role = GetUserId();
 	return &anonymous;
@@ -282,6 +283,7 @@ make_identity(const GaClaims *claims, const uint8 *hash)
 	identity->session_user = GetSessionUserId();
 	memcpy(identity->token_hash, hash, GA_HASH_BYTES);
 	identity->principal.kind = GA_TOKEN;
+	identity->principal.id = ga_new_principal_id();
 	identity->principal.subject = pstrdup(claims->subject);
 	identity->principal.tenant = pstrdup(claims->tenant);
 	identity->principal.token_id = claims->token_id ? pstrdup(claims->token_id) : NULL;

@@ -58,6 +58,14 @@ ga_identity_generation(void)
 	return generation;
 }
 
+uint64
+ga_new_principal_id(void)
+{
+	static uint64 last = 1; /* of the anonymous principal */
+
+	return ++last;
+}
+
 void
 ga_principal_end_transaction(void)
 {
@@ -155,6 +163,7 @@ ga_role_principal(void)
 	else if (!load_mapping(&who, name, &latest))
 		set_roles(&who, anonymous_roles, 1);
 	/* a change that was told while this was read makes the entry old at once */
+	who.id = ga_new_principal_id();
 	entry = MemoryContextAlloc(cache_context, sizeof(Entry));
 	*entry = (Entry){entries, who, latest ? before : 0};
 	outdated = outdated || !latest;

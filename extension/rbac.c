@@ -29,6 +29,7 @@
 #include "goldenarch/metrics.h"
 #include "goldenarch/query.h"
 #include "ground.h"
+#include "limits.h"
 #include "rbac.h"
 
 #define CACHED_PRINCIPALS 32
@@ -41,6 +42,20 @@ typedef struct PermissionSet
 	char **permissions; /* '-x.y' denies */
 } PermissionSet;
 
+/*
+ * What was last decided, found by the permission: a policy or a WHERE asks the same again for each
+ * row. It counts for one principal in one generation of the identity tables.
+ */
+typedef struct Decision
+{
+	uint64 principal; /* 0: none */
+	uint64 generation;
+	uint32 bytes;
+	bool allowed;
+	char permission[GA_PERMISSION_MAX_BYTES];
+} Decision;
+static Decision decisions[64];
+
 static MemoryContext set_context;
 static HTAB *sets;
 static bool stale;
@@ -51,6 +66,7 @@ static const char *const watched_names[] = {
     "jwt_keys", "revoked_tokens"};
 static Oid watched[lengthof(watched_names)];
 static int nwatched;
+static uint64 catalog_changes;
 
 static void
 forget(void)
@@ -81,27 +97,49 @@ on_catalog_change(Datum arg, int cache, uint32 hash)
 	(void) cache;
 	(void) hash;
 	nwatched = 0;
+	catalog_changes++;
 	forget();
+}
+
+/* The tables' oids. A catalog change that is heard on the way begins it again. */
+static void
+find_watched(void)
+{
+	Oid schema = get_namespace_oid("goldenarch", true);
+	uint64 seen;
+
+	do
+	{
+		Oid found[lengthof(watched_names)];
+
+		seen = catalog_changes;
+		if (!OidIsValid(schema))
+			return;
+		for (int i = 0; i < (int) lengthof(watched_names); i++)
+			found[i] = get_relname_relid(watched_names[i], schema);
+		memcpy(watched, found, sizeof(watched));
+		nwatched = lengthof(watched_names);
+		schema = get_namespace_oid("goldenarch", true);
+	} while (seen != catalog_changes);
 }
 
 void
 ga_rbac_watch(void)
 {
 	static bool watching;
-	Oid schema;
 
 	/* what others committed counts from now on; costs a memory read when there is nothing */
 	AcceptInvalidationMessages();
-	if (nwatched == 0 && OidIsValid(schema = get_namespace_oid("goldenarch", true)))
-		for (nwatched = 0; nwatched < (int) lengthof(watched_names); nwatched++)
-			watched[nwatched] = get_relname_relid(watched_names[nwatched], schema);
-	if (watching)
-		return;
-	CacheRegisterRelcacheCallback(on_relation_change, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHOID, on_catalog_change, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, on_catalog_change, (Datum) 0);
-	CacheRegisterSyscacheCallback(NAMESPACEOID, on_catalog_change, (Datum) 0);
-	watching = true;
+	if (!watching)
+	{
+		CacheRegisterRelcacheCallback(on_relation_change, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, on_catalog_change, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, on_catalog_change, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, on_catalog_change, (Datum) 0);
+		watching = true;
+	}
+	if (nwatched == 0)
+		find_watched();
 }
 
 /* False when the principal has too many roles to be a key; it is then not cached. */
@@ -209,25 +247,60 @@ permissions_of(const GaPrincipal *who, int *n)
 	return set->permissions;
 }
 
-bool
-ga_has_permission(const GaPrincipal *who, const char *permission)
+static bool
+judge(const GaPrincipal *who, const char *permission, size_t bytes)
 {
-	char **held;
 	bool allowed = false;
 	int n;
-	int i;
+	char **held = permissions_of(who, &n);
 
-	if (who->kind == GA_SYSTEM)
-		return true;
-	held = permissions_of(who, &n);
-	for (i = 0; i < n; i++)
+	for (int i = 0; i < n; i++)
 	{
-		if (held[i][0] == '-' && strcmp(held[i] + 1, permission) == 0)
+		if (held[i][0] == '-' && strlen(held[i]) == bytes + 1 &&
+		    memcmp(held[i] + 1, permission, bytes) == 0)
 			return false;
-		if (strcmp(held[i], permission) == 0 || strcmp(held[i], "system.admin") == 0)
+		if ((strlen(held[i]) == bytes && memcmp(held[i], permission, bytes) == 0) ||
+		    strcmp(held[i], "system.admin") == 0)
 			allowed = true;
 	}
 	return allowed;
+}
+
+bool
+ga_has_permission_n(const GaPrincipal *who, const char *permission, size_t bytes)
+{
+	uint64 now = ga_identity_generation();
+	uint32 hash = (uint32) bytes;
+	Decision *known;
+	bool allowed;
+
+	if (who->kind == GA_SYSTEM)
+		return true;
+	if (bytes > GA_PERMISSION_MAX_BYTES || who->id == 0)
+		return judge(who, permission, bytes);
+	for (size_t i = 0; i < bytes; i++)
+		hash = hash * 31 + (unsigned char) permission[i];
+	known = &decisions[hash % lengthof(decisions)];
+	if (known->principal == who->id && known->generation == now && known->bytes == bytes &&
+	    memcmp(known->permission, permission, bytes) == 0)
+		return known->allowed;
+	allowed = judge(who, permission, bytes);
+	/* what changed meanwhile, or was read under an old snapshot, is not remembered */
+	if (!stale && now == ga_identity_generation())
+	{
+		known->principal = who->id;
+		known->generation = now;
+		known->bytes = (uint32) bytes;
+		known->allowed = allowed;
+		memcpy(known->permission, permission, bytes);
+	}
+	return allowed;
+}
+
+bool
+ga_has_permission(const GaPrincipal *who, const char *permission)
+{
+	return ga_has_permission_n(who, permission, strlen(permission));
 }
 
 void

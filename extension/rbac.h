@@ -11,6 +11,8 @@ extern void ga_rbac_watch(void);
 extern void ga_principal_forget(void);
 /* Changes whenever a table that identity is read from does. */
 extern uint64 ga_identity_generation(void);
+/* For GaPrincipal.id. */
+extern uint64 ga_new_principal_id(void);
 /* At the end of a transaction nobody holds a principal any more: what is out of date is freed. */
 extern void ga_principal_end_transaction(void);
 /*

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Roles as rows: create_role, grant_role, revoke_role, map_role, unmap_role, and what a caller may
- * ask about itself: has_permission, require_permission, explain_permission. What a permission means
- * is judged in rbac.c; this file writes the tables that it reads. Roles, mappings and permissions
- * concern every tenant; a grant concerns one, and an administrator of a tenant may make it there.
+ * ask about itself: has_permission, require_permission. What a permission means is judged in
+ * rbac.c; this file writes the tables that it reads. Roles, mappings and permissions concern every
+ * tenant; a grant concerns one, and an administrator of a tenant may make it there.
  */
 #include "goldenarch/query.h"
 
@@ -293,7 +293,18 @@ GA_FUNCTION(ga_sql_has_permission);
 Datum
 ga_sql_has_permission(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(ga_has_permission(ga_principal(), ga_arg_text(fcinfo, 0, "permission")));
+	const GaPrincipal *who = ga_principal();
+
+	/* the common case reads the argument where it stands: a policy may ask for each row */
+	if (!PG_ARGISNULL(0))
+	{
+		const text *permission = PG_GETARG_TEXT_PP(0);
+
+		if (VARSIZE_ANY_EXHDR(permission) > 0)
+			PG_RETURN_BOOL(
+			    ga_has_permission_n(who, VARDATA_ANY(permission), VARSIZE_ANY_EXHDR(permission)));
+	}
+	PG_RETURN_BOOL(ga_has_permission(who, ga_arg_text(fcinfo, 0, "permission")));
 }
 
 GA_FUNCTION(ga_sql_require_permission);
@@ -310,63 +321,4 @@ ga_sql_require_permission(PG_FUNCTION_ARGS)
 	for (i = 0; i < n; i++)
 		ga_require_permission(who, permissions[i]);
 	PG_RETURN_VOID();
-}
-
-GA_FUNCTION(ga_explain_permission);
-Datum
-ga_explain_permission(PG_FUNCTION_ARGS)
-{
-	/* every role the caller has, how it came by it, and what it says of the permission */
-	static GaStmt explain = GA_READ(
-	    "WITH RECURSIVE r(role, via) AS (SELECT u.role, u.role FROM pg_catalog.unnest($1) u(role) "
-	    "UNION SELECT g.role::pg_catalog.text, g.role::pg_catalog.text FROM goldenarch.role_grants "
-	    "g WHERE g.subject OPERATOR(pg_catalog.=) $2 AND g.tenant OPERATOR(pg_catalog.=) $3 AND $4 "
-	    "UNION SELECT i.role, r.via OPERATOR(pg_catalog.||) ' > ' OPERATOR(pg_catalog.||) i.role "
-	    "FROM r JOIN goldenarch.roles d ON d.role OPERATOR(pg_catalog.=) r.role, "
-	    "pg_catalog.unnest(d.inherits::pg_catalog.text[]) i(role) "
-	    "WHERE pg_catalog.length(r.via) OPERATOR(pg_catalog.<) 1000) "
-	    "SELECT r.via::pg_catalog.text, p.permission::pg_catalog.text FROM r JOIN goldenarch.roles "
-	    "d ON d.role OPERATOR(pg_catalog.=) r.role, pg_catalog.unnest(d.permissions::"
-	    "pg_catalog.text[]) p(permission) WHERE p.permission OPERATOR(pg_catalog.=) ANY "
-	    "(ARRAY[$5, '-' OPERATOR(pg_catalog.||) $5, 'system.admin']) ORDER BY r.via COLLATE \"C\", "
-	    "p.permission COLLATE \"C\"",
-	    TEXTARRAYOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID);
-	char *permission = ga_arg_text(fcinfo, 0, "permission");
-	GaCall call;
-	GaRows rows;
-	GaJson json;
-	Jsonb *result;
-	const GaPrincipal *who;
-	uint64 row;
-	int i;
-
-	ga_enter(&call, NULL);
-	who = call.principal;
-	rows = ga_query(&explain, ga_text_array(who->roles, who->nroles), ga_text(who->subject),
-	                ga_text(who->tenant), ga_bool(who->kind != GA_ANONYMOUS), ga_text(permission));
-	MemoryContextSwitchTo(call.result_context);
-	ga_json_begin_object(&json);
-	ga_json_text(&json, "permission", permission);
-	ga_json_bool(&json, "allowed", ga_has_permission(who, permission));
-	ga_json_text(&json, "subject", who->subject);
-	ga_json_text(&json, "tenant", who->tenant[0] ? who->tenant : NULL);
-	ga_json_begin_array_in(&json, "roles");
-	for (i = 0; i < who->nroles; i++)
-		ga_json_text(&json, NULL, who->roles[i]);
-	ga_json_end_array(&json);
-	ga_json_begin_array_in(&json, "because");
-	for (row = 0; row < rows.count; row++)
-	{
-		char *says = ga_row_text_present(&rows, row, 2);
-
-		ga_json_begin_object_in(&json, NULL);
-		ga_json_text(&json, "role", ga_row_text_present(&rows, row, 1));
-		ga_json_text(&json, "effect", says[0] == '-' ? "deny" : "allow");
-		ga_json_text(&json, "permission", says);
-		ga_json_end_object(&json);
-	}
-	ga_json_end_array(&json);
-	result = ga_json_end(&json);
-	ga_leave(&call);
-	PG_RETURN_JSONB_P(result);
 }

@@ -73,7 +73,7 @@ COMMENT ON FUNCTION goldenarch.require_permission(text[]) IS
 CREATE OR REPLACE FUNCTION goldenarch.explain_permission(permission text) RETURNS jsonb
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'ga_explain_permission';
 COMMENT ON FUNCTION goldenarch.explain_permission(text) IS
-'Why the caller has a permission or has it not: {permission, allowed, subject, tenant, roles[], because[{role, effect, permission}]}, role being the chain of inheritance. Permission: none.';
+'Why the caller has a permission or has it not: {permission, allowed, reason, subject, tenant, roles[], because[{role, source, granted_by, effect, permission}], unknown_roles[], given_by[]}. role: the chain of inheritance, from the role the caller has; source: token, map_role, grant, anonymous or PostgreSQL role; denials first. unknown_roles: names that are no roles. given_by, where it is not allowed: the roles that would give it; a denial still wins. Permission: none.';
 
 CREATE OR REPLACE FUNCTION goldenarch.create_role(
     role text, permissions text[], inherits text[] DEFAULT '{}', rate_limit text DEFAULT NULL)

@@ -33,6 +33,7 @@ typedef struct GaPrincipal
 	const char *token_id;   /* null without a token */
 	TimestampTz expires_at; /* DT_NOEND without a token */
 	Oid pg_role;            /* GetUserId() at our entry */
+	uint64 id; /* of this backend, never given twice; 0: what it may do is not remembered */
 } GaPrincipal;
 
 /*
@@ -46,6 +47,7 @@ extern GA_EXPORT void ga_identity_forget(void);
 
 /* True when the principal holds the permission (deny wins; system.admin implies all). */
 extern GA_EXPORT bool ga_has_permission(const GaPrincipal *who, const char *permission);
+extern bool ga_has_permission_n(const GaPrincipal *who, const char *permission, size_t bytes);
 
 /* Durable denial (42501), counted, when it does not. */
 extern GA_EXPORT void ga_require_permission(const GaPrincipal *who, const char *permission);

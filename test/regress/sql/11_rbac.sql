@@ -67,6 +67,88 @@ SET ROLE rbac_app;
 SELECT goldenarch.has_permission('task.view');
 RESET ROLE;
 
+-- Why: by a grant, by a token's role, by nothing; a role that does not exist; an administrator; nobody.
+\set why 'SELECT w->>\'allowed\' AS allowed, w->>\'reason\' AS reason, w->\'because\' AS because, w->\'unknown_roles\' AS unknown, w->\'given_by\' AS given_by FROM goldenarch.explain_permission(:\'p\') w;'
+\set p task.view
+:why
+SELECT goldenarch.map_role('rbac_app', 'nina', '{night_shift}', 'acme');
+SELECT goldenarch.grant_role('nina', 'developer', 'acme');
+SELECT goldenarch.grant_role('nina', 'admin', 'globex');
+SET ROLE rbac_app;
+:why
+\set p dlq.resolve
+:why
+\set p audit.view
+:why
+\set p no.such
+:why
+RESET ROLE;
+SELECT goldenarch.unmap_role('rbac_app');
+SET ROLE rbac_app;
+:why
+RESET ROLE;
+INSERT INTO goldenarch.role_mappings (tenant, pg_role, subject, roles) VALUES ('', 'rbac_app', 'x', '{gone,observer}');
+SET ROLE rbac_app;
+:why
+SELECT goldenarch.explain_permission(NULL);
+SELECT goldenarch.explain_permission('');
+RESET ROLE;
+SELECT goldenarch.unmap_role('rbac_app');
+SELECT goldenarch.revoke_role('nina', 'developer', 'acme'), goldenarch.revoke_role('nina', 'admin', 'globex');
+
+-- What was decided a moment ago counts for who asked, and only as long as nothing changed: also within one statement.
+CREATE ROLE rbac_other;
+SELECT goldenarch.grant_access('rbac_other', 'app');
+SELECT goldenarch.map_role('rbac_app', 'nina', '{observer}'), goldenarch.map_role('rbac_other', 'otto', '{}');
+CREATE FUNCTION public.as_owner(p text) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
+  AS 'SELECT goldenarch.has_permission(p)';
+CREATE FUNCTION public.as_other(p text) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
+  AS 'SELECT goldenarch.has_permission(p)';
+ALTER FUNCTION public.as_other(text) OWNER TO rbac_other;
+SET ROLE rbac_app;
+SELECT i, goldenarch.has_permission('task.view') AS own, public.as_other('task.view') AS other, goldenarch.has_permission('task.view') AS again,
+  public.as_owner('audit.view') AS owner, goldenarch.has_permission('audit.view') AS not_mine FROM generate_series(1, 2) i;
+SELECT bool_and(goldenarch.has_permission('task.view')) AS all_yes, bool_or(goldenarch.has_permission('task.create')) AS any_yes,
+  count(*) FROM generate_series(1, 1000);
+RESET ROLE;
+SELECT goldenarch.has_permission('audit.view') AS me, set_config('role', 'rbac_app', false) AS role, goldenarch.has_permission('audit.view') AS then_app,
+  set_config('role', 'rbac_other', false) AS role, goldenarch.has_permission('task.view') AS then_other;
+RESET ROLE;
+SELECT goldenarch.add_jwt_key('k11', 'HS256', 'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow', 'i', 'a', true);
+SELECT goldenarch.issue_jwt('tina', 'operator') AS tina \gset
+SELECT goldenarch.issue_jwt('ugo', 'anonymous') AS ugo \gset
+SET ROLE rbac_other;
+SELECT goldenarch.has_permission('dlq.read') AS before, (goldenarch.authenticate(:'tina')).subject, goldenarch.has_permission('dlq.read') AS after;
+BEGIN;
+SAVEPOINT a;
+SELECT subject FROM goldenarch.authenticate(:'tina');
+SELECT goldenarch.has_permission('dlq.read') AS tina;
+ROLLBACK TO a;
+SELECT goldenarch.has_permission('dlq.read') AS nobody;
+SELECT subject FROM goldenarch.authenticate(:'ugo');
+SELECT goldenarch.has_permission('dlq.read') AS ugo;
+COMMIT;
+SELECT goldenarch.has_permission('dlq.read') AS otto;
+RESET ROLE;
+BEGIN;
+SET LOCAL ROLE rbac_other;
+SELECT goldenarch.has_permission('dlq.read') AS before;
+RESET ROLE;
+SELECT goldenarch.grant_role('otto', 'operator');
+SET LOCAL ROLE rbac_other;
+SELECT goldenarch.has_permission('dlq.read') AS granted;
+ROLLBACK;
+SET ROLE rbac_other;
+SELECT goldenarch.has_permission('dlq.read') AS rolled_back;
+SELECT goldenarch.has_permission(repeat('x', 100)), goldenarch.has_permission('dlq.rea'), goldenarch.has_permission('dlq.read ');
+RESET ROLE;
+SELECT goldenarch.retire_jwt_key('k11');
+SELECT goldenarch.unmap_role('rbac_other'), goldenarch.unmap_role('rbac_app');
+DROP FUNCTION public.as_owner(text), public.as_other(text);
+SELECT goldenarch.revoke_access('rbac_other', 'app');
+DROP ROLE rbac_other;
+SELECT goldenarch.map_role('rbac_app', 'nina', '{}', 'acme');
+
 -- An administrator of a tenant is one there: what concerns every tenant is refused.
 SELECT goldenarch.map_role('rbac_tenant_admin', 'tanya', '{admin}', 'acme');
 SET ROLE rbac_tenant_admin;
