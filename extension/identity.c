@@ -235,7 +235,7 @@ ga_hide_secret(const char *secret)
 			if (!found)
 				pgstat_report_activity(STATE_RUNNING, "<a statement with a secret in it>");
 			found = true;
-			/* only a text that holds the secret is written to, so never a constant of the server's */
+			/* a text that holds the secret is no constant of the server's */
 			memset(at, '*', length);
 		}
 		at++;

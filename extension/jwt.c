@@ -93,7 +93,7 @@ judge_claims(const GaJsonNode *root, const GaJwkRow *key, GaClaims *claims)
 	return NULL;
 }
 
-/* keyed: the value of a member whose key was pushed. The depth is bounded by the limits of jws.h. */
+/* keyed: the value of a member whose key was pushed. Depth is bounded by the limits of jws.h. */
 static JsonbValue *
 push_node(JsonbParseState **state, const GaJsonNode *node, bool keyed)
 {
