@@ -76,7 +76,6 @@ transact(void (*body)(void *arg), void *arg)
 		body(arg);
 		ForceSyncCommit();
 		disable_timeout(STATEMENT_TIMEOUT, false);
-		GA_DEBUG_POINT("denials-before-commit");
 		ga_worker_commit(&call);
 		ok = true;
 	}
@@ -104,6 +103,7 @@ write_rows(void *arg)
 	int n = *(int *) arg;
 	int i;
 
+	GA_DEBUG_POINT("denials-before-rows");
 	for (i = 0; i < n; i++)
 		ga_record_write(ga_ring_taken(ring, i));
 }

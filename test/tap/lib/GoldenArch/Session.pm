@@ -62,6 +62,7 @@ sub close
 	my ($self) = @_;
 	my $run = delete $self->{run} or return;
 	delete $open{$self};
+	local $SIG{PIPE} = 'IGNORE'; # psql ended with its connection
 	eval { $self->{in} .= "\\q\n"; $run->pump_nb; $run->finish; 1 } or $run->kill_kill;
 	return;
 }
