@@ -13,6 +13,7 @@ use warnings;
 use Carp qw(croak);
 use Cwd qw(abs_path);
 use File::Basename qw(basename dirname);
+use File::Temp ();
 use IPC::Run ();
 use Time::HiRes qw(sleep time);
 use GoldenArch::Session;
@@ -212,7 +213,12 @@ sub run_psql
 	my @command = ("$BIN/psql", '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose',
 		'-d', $self->dsn(%options), '-f', '-');
 	local $ENV{PGCLIENTENCODING} = 'UTF8';
-	IPC::Run::run(\@command, '<', \$sql, '>', \$out, '2>', \$err,
+	# From a file: a psql that finds no server reads nothing, and a pipe would break.
+	my $script = File::Temp->new;
+	binmode $script, utf8::is_utf8($sql) ? ':utf8' : ':raw';
+	print $script $sql;
+	close $script;
+	IPC::Run::run(\@command, '<', $script->filename, '>', \$out, '2>', \$err,
 		IPC::Run::timeout($options{timeout} // 120));
 	my $status = $?;
 	chomp $out;
