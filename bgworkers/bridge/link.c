@@ -11,10 +11,12 @@
 #include "storage/latch.h"
 #include "utils/memutils.h"
 
+#include "goldenarch/clock.h"
 #include "goldenarch/compat.h"
 #include "goldenarch/guc.h"
 
 #define SETTINGS 5
+#define RETRY_MS 10000
 
 static GaNats *opened;
 static GaPeer peer;
@@ -91,6 +93,20 @@ remember_settings(void)
 		opened_with[i] = MemoryContextStrdup(TopMemoryContext, setting(i));
 }
 
+/* As another process: the settings, the files they name or the server may be right by then. */
+static void
+start_again_later(void)
+{
+	int64 until = ga_monotonic_ns() + RETRY_MS * INT64CONST(1000000);
+
+	while (ga_monotonic_ns() < until)
+	{
+		(void) ga_link_wait_fd(-1, RETRY_MS / 10);
+		end_when_settings_changed();
+	}
+	proc_exit(1);
+}
+
 GaNats *
 ga_link_open(GaPeer as, const char *worker)
 {
@@ -116,13 +132,9 @@ ga_link_open(GaPeer as, const char *worker)
 	if (!opened)
 	{
 		ga_bridge_report_link(peer, GA_LINK_DOWN, "", error);
-		ereport(WARNING, (errmsg("%s", error),
-		                  errhint("Correct goldenarch.nats_* and reload; the worker waits.")));
-		for (;;)
-		{
-			(void) ga_link_wait_fd(-1, 5000);
-			end_when_settings_changed();
-		}
+		ereport(WARNING, (errmsg("%s", error), errhint("Correct goldenarch.nats_*, or the files "
+		                                               "that they name, and reload.")));
+		start_again_later();
 	}
 	before_shmem_exit(close_link, (Datum) 0);
 	ga_bridge_report_link(peer, GA_LINK_CONNECTING, "", NULL);
@@ -142,7 +154,7 @@ ga_link_up(GaNats *nats, bool *fresh)
 	static bool was_up = true;
 	unsigned connects = ga_nats_connects(nats);
 	bool up = ga_nats_connected(nats);
-	char text[GA_NATS_ERROR_BYTES];
+	char text[GA_NATS_ERROR_BYTES] = "";
 
 	*fresh = up && (connects != known_connects || !was_up);
 	if (*fresh)
@@ -151,10 +163,16 @@ ga_link_up(GaNats *nats, bool *fresh)
 
 		ga_bridge_report_link(peer, GA_LINK_CONNECTED, server, NULL);
 	}
-	else if (!up && was_up)
+	else if (!up && (was_up || ga_nats_closed(nats)))
 	{
 		ga_nats_last_error(nats, text);
 		ga_bridge_report_link(peer, GA_LINK_DOWN, NULL, text);
+	}
+	if (ga_nats_closed(nats))
+	{
+		ereport(WARNING, (errmsg("NATS does not let us in: %s", text),
+		                  errhint("Correct goldenarch.nats_* or the server's users.")));
+		start_again_later();
 	}
 	known_connects = connects;
 	was_up = up;

@@ -89,6 +89,9 @@ on_connect(natsConnection *connection, void *closure)
 	GaNats *nats = closure;
 
 	(void) connection;
+	pthread_mutex_lock(&nats->lock);
+	nats->error[0] = '\0';
+	pthread_mutex_unlock(&nats->lock);
 	atomic_fetch_add(&nats->connects, 1);
 	announce(nats);
 }
@@ -191,14 +194,14 @@ static natsStatus
 set_tls(natsOptions *options, const GaNatsSettings *settings)
 {
 	char host[256];
-	natsStatus s;
+	natsStatus s = NATS_OK;
 
-	if (!*settings->ca_file)
-		return NATS_OK;
 	host_of(settings->urls, host, sizeof(host));
-	s = natsOptions_SetSecure(options, true);
-	if (s == NATS_OK)
+	if (*settings->ca_file)
+		s = natsOptions_SetSecure(options, true);
+	if (s == NATS_OK && *settings->ca_file)
 		s = natsOptions_LoadCATrustedCertificates(options, settings->ca_file);
+	/* Always: the server, or a URL of tls://, may turn TLS on. */
 	if (s == NATS_OK)
 		s = natsOptions_SetExpectedHostname(options, host);
 	if (s == NATS_OK && *settings->cert_file)
@@ -227,8 +230,6 @@ set_options(GaNats *nats, natsOptions *options, const GaNatsSettings *settings, 
 		s = natsOptions_SetPingInterval(options, PING_INTERVAL_MS);
 	if (s == NATS_OK)
 		s = natsOptions_SetMaxPingsOut(options, PINGS_OUT_MAX);
-	if (s == NATS_OK)
-		s = natsOptions_SetRetryOnFailedConnect(options, true, on_connect, nats);
 	if (s == NATS_OK)
 		s = natsOptions_SetReconnectedCB(options, on_connect, nats);
 	if (s == NATS_OK)
@@ -266,6 +267,24 @@ listen_on_inbox(GaNats *nats)
 	return s;
 }
 
+/* Once without going on trying: only then does cnats say why it does not come about. */
+static natsStatus
+connect_now_or_later(GaNats *nats, natsOptions *options)
+{
+	natsStatus s = natsConnection_Connect(&nats->connection, options);
+
+	if (s == NATS_OK)
+	{
+		atomic_fetch_add(&nats->connects, 1);
+		return s;
+	}
+	say(nats->error, "cannot connect to NATS", s, 0);
+	s = natsOptions_SetRetryOnFailedConnect(options, true, on_connect, nats);
+	if (s == NATS_OK)
+		s = natsConnection_Connect(&nats->connection, options);
+	return s == NATS_NOT_YET_CONNECTED ? NATS_OK : s;
+}
+
 static natsStatus
 open_connection(GaNats *nats, const GaNatsSettings *settings, char *urls)
 {
@@ -277,13 +296,7 @@ open_connection(GaNats *nats, const GaNatsSettings *settings, char *urls)
 	if (s == NATS_OK)
 		s = set_options(nats, options, settings, urls);
 	if (s == NATS_OK)
-	{
-		s = natsConnection_Connect(&nats->connection, options);
-		if (s == NATS_OK)
-			atomic_fetch_add(&nats->connects, 1);
-		else if (s == NATS_NOT_YET_CONNECTED)
-			s = NATS_OK;
-	}
+		s = connect_now_or_later(nats, options);
 	natsOptions_Destroy(options);
 	return s == NATS_OK ? listen_on_inbox(nats) : s;
 }
@@ -313,8 +326,11 @@ ga_nats_open(const GaNatsSettings *settings, char *error)
 	if (s == NATS_OK)
 		return nats;
 	/* What it holds stays: threads may still know it, and the process ends. */
-	say(error, "cannot set up the connection to NATS", s, 0); /* NOLINT: not a leak that grows */
-	return NULL;
+	if (nats->connection)
+		ga_nats_last_error(nats, error);
+	else
+		say(error, "cannot set up the connection to NATS", s, 0);
+	return NULL; /* NOLINT: not a leak that grows */
 }
 
 void
@@ -334,6 +350,12 @@ bool
 ga_nats_connected(GaNats *nats)
 {
 	return natsConnection_Status(nats->connection) == NATS_CONN_STATUS_CONNECTED;
+}
+
+bool
+ga_nats_closed(GaNats *nats)
+{
+	return natsConnection_Status(nats->connection) == NATS_CONN_STATUS_CLOSED;
 }
 
 unsigned
@@ -495,22 +517,42 @@ add_stream(GaNats *nats, const GaNatsStream *stream, jsErrCode *code)
 	config.Storage = js_FileStorage;
 	config.MaxAge = stream->max_age_ns;
 	config.Duplicates = DUPLICATES_NS;
+	config.DenyDelete = stream->keep;
+	config.DenyPurge = stream->keep;
 	if (s == NATS_OK)
 		s = js_AddStream(&info, nats->js, &config, NULL, code);
 	jsStreamInfo_Destroy(info);
 	return s;
 }
 
+/* Null: what is stored there stays. */
+static const char *
+not_kept(const jsStreamConfig *config)
+{
+	if (!config->DenyDelete)
+		return "exists and allows messages to be deleted: make it anew with deny_delete";
+	if (!config->DenyPurge)
+		return "exists and allows messages to be purged: make it anew with deny_purge";
+	if (config->Retention != js_LimitsPolicy)
+		return "exists and drops messages that were read: its retention must be by limits";
+	if (config->Storage != js_FileStorage)
+		return "exists and keeps messages in memory: its storage must be file";
+	return NULL;
+}
+
 bool
 ga_nats_ensure_stream(GaNats *nats, const GaNatsStream *stream, char *error)
 {
 	jsStreamInfo *info = NULL;
+	const char *refused = NULL;
 	jsErrCode code = 0;
 	sigset_t before;
 	natsStatus s;
 
 	block_signals(&before);
 	s = js_GetStreamInfo(&info, nats->js, stream->name, NULL, &code);
+	if (s == NATS_OK && stream->keep)
+		refused = not_kept(info->Config);
 	jsStreamInfo_Destroy(info);
 	if (s == NATS_NOT_FOUND || code == JSStreamNotFoundErr)
 	{
@@ -525,7 +567,90 @@ ga_nats_ensure_stream(GaNats *nats, const GaNatsStream *stream, char *error)
 		snprintf(what, sizeof(what), "stream %s", stream->name);
 		say(error, what, s, code);
 	}
-	return s == NATS_OK;
+	else if (refused)
+		snprintf(error, GA_NATS_ERROR_BYTES, "stream %s %s", stream->name, refused);
+	return s == NATS_OK && !refused;
+}
+
+/* A message that we asked for: one of ours to free, or null. */
+static GaNatsMessage *
+hold(natsMsg *msg)
+{
+	GaNatsMessage *message = calloc(1, sizeof(*message));
+
+	if (!message)
+	{
+		natsMsg_Destroy(msg);
+		return NULL;
+	}
+	message->subject = natsMsg_GetSubject(msg);
+	message->data = natsMsg_GetData(msg);
+	message->bytes = (size_t) natsMsg_GetDataLength(msg);
+	message->seq = natsMsg_GetSequence(msg);
+	message->stored_at_ns = natsMsg_GetTime(msg);
+	message->held = msg;
+	return message;
+}
+
+GaNatsFound
+ga_nats_stored(GaNats *nats, const char *stream, const char *subject, uint64_t seq,
+               GaNatsMessage **message, char *error)
+{
+	natsMsg *msg = NULL;
+	jsErrCode code = 0;
+	sigset_t before;
+	natsStatus s;
+
+	*message = NULL;
+	block_signals(&before);
+	if (subject)
+		s = js_GetLastMsg(&msg, nats->js, stream, subject, NULL, &code);
+	else
+		s = js_GetMsg(&msg, nats->js, stream, seq, NULL, &code);
+	restore_signals(&before);
+	if (s == NATS_OK)
+	{
+		*message = hold(msg);
+		s = *message ? NATS_OK : NATS_NO_MEMORY;
+	}
+	if (s == NATS_OK)
+		return GA_NATS_OK;
+	if (code == JSNoMessageFoundErr || code == JSStreamNotFoundErr)
+		return GA_NATS_ABSENT;
+	say(error, stream, s, code);
+	return GA_NATS_FAILED;
+}
+
+GaNatsKept
+ga_nats_append(GaNats *nats, const GaNatsEntry *entry, uint64_t *seq, char *error)
+{
+	natsMsg *msg = NULL;
+	jsPubAck *ack = NULL;
+	jsErrCode code = 0;
+	char after[24];
+	sigset_t before;
+	natsStatus s =
+	    natsMsg_Create(&msg, entry->subject, NULL, (const char *) entry->data, (int) entry->bytes);
+
+	/* By hand: the options of cnats cannot say that the last sequence is 0. */
+	snprintf(after, sizeof(after), "%llu", (unsigned long long) entry->after);
+	if (s == NATS_OK)
+		s = natsMsgHeader_Add(msg, "Nats-Expected-Stream", entry->stream);
+	if (s == NATS_OK)
+		s = natsMsgHeader_Add(msg, "Nats-Expected-Last-Subject-Sequence", after);
+	if (s == NATS_OK)
+		s = natsMsgHeader_Add(msg, "Nats-Msg-Id", entry->msg_id);
+	block_signals(&before);
+	if (s == NATS_OK)
+		s = js_PublishMsg(&ack, nats->js, msg, NULL, &code);
+	restore_signals(&before);
+	*seq = s == NATS_OK ? ack->Sequence : 0;
+	jsPubAck_Destroy(ack);
+	natsMsg_Destroy(msg);
+	if (s == NATS_OK)
+		return GA_NATS_KEPT;
+	say(error, entry->stream, s, code);
+	return code == JSStreamWrongLastSequenceErr ? GA_NATS_OVERTAKEN : GA_NATS_UNKNOWN;
 }
 
 GaNatsFound

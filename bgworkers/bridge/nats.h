@@ -26,14 +26,16 @@ typedef struct GaNatsSettings
 } GaNatsSettings;
 
 /*
- * Returns at once, connected or still trying; it goes on trying for ever. Null: the settings are
- * wrong, and error says how. One connection a process.
+ * Returns connected or still trying; it goes on trying until the server refuses us. Null: the
+ * settings are wrong, and error says how. One connection a process.
  */
 extern GaNats *ga_nats_open(const GaNatsSettings *settings, char *error);
 /* Closes the connection and nothing more: cnats 3.4 crashes when it is torn down after TLS. */
 extern void ga_nats_close(GaNats *nats);
 
 extern bool ga_nats_connected(GaNats *nats);
+/* For good, as after being refused twice: only another process can connect again. */
+extern bool ga_nats_closed(GaNats *nats);
 /* How often it has connected: another number means that requests in flight are lost. */
 extern unsigned ga_nats_connects(GaNats *nats);
 extern const char *ga_nats_server(GaNats *nats, char *url, size_t bytes);
@@ -52,7 +54,9 @@ typedef struct GaNatsMessage
 	const char *reply;   /* null: none */
 	const char *data;
 	size_t bytes;
-	int status; /* 503, 404, 408, 409 ...; 0: a message */
+	int status;   /* 503, 404, 408, 409 ...; 0: a message */
+	uint64_t seq; /* of ga_nats_stored alone, like when it was stored, since 1970 */
+	int64_t stored_at_ns;
 	void *held;
 } GaNatsMessage;
 
@@ -98,7 +102,8 @@ typedef struct GaNatsStream
 {
 	const char *name;
 	const char *subjects[4]; /* up to the first null */
-	int64_t max_age_ns;
+	int64_t max_age_ns;      /* 0: for ever */
+	bool keep;               /* no message is ever deleted or purged, by anyone */
 } GaNatsStream;
 
 typedef enum GaNatsFound
@@ -108,8 +113,38 @@ typedef enum GaNatsFound
 	GA_NATS_FAILED
 } GaNatsFound;
 
-/* Makes the stream when it is absent; leaves one that exists as it is. */
+/*
+ * Makes the stream when it is absent; leaves one that exists as it is. False also for one that
+ * exists and does not keep its messages, where that is asked for.
+ */
 extern bool ga_nats_ensure_stream(GaNats *nats, const GaNatsStream *stream, char *error);
+/*
+ * What the stream's leader holds: the last message of a subject or, where that is null, the message
+ * at seq. The caller frees it.
+ */
+extern GaNatsFound ga_nats_stored(GaNats *nats, const char *stream, const char *subject,
+                                  uint64_t seq, GaNatsMessage **message, char *error);
+
+typedef enum GaNatsKept
+{
+	GA_NATS_KEPT,      /* stored at *seq, now or, under the same message id, before */
+	GA_NATS_OVERTAKEN, /* another message is the subject's last: nothing was stored */
+	GA_NATS_UNKNOWN    /* no answer, or a refusal: look what is stored */
+} GaNatsKept;
+
+typedef struct GaNatsEntry
+{
+	const char *stream;
+	const char *subject;
+	const char *msg_id;
+	uint64_t after; /* the sequence of the subject's last message; 0: it has none */
+	const void *data;
+	size_t bytes;
+} GaNatsEntry;
+
+/* Publishes by compare-and-set and waits for the answer, at most about two seconds. */
+extern GaNatsKept ga_nats_append(GaNats *nats, const GaNatsEntry *entry, uint64_t *seq,
+                                 char *error);
 /* When a stream was created: one that was made anew has another time, and begins again at 1. */
 extern GaNatsFound ga_nats_stream_created(GaNats *nats, const char *stream, int64_t *created_ns,
                                           char *error);

@@ -18,6 +18,7 @@
 #include "goldenarch/deadletter.h"
 #include "goldenarch/metrics.h"
 #include "goldenarch/query.h"
+#include "wal.h"
 #include "worker.h"
 
 #define ATTEMPTS_MAX 8
@@ -130,7 +131,7 @@ open_batch(void)
 	keep_snapshot(cursor.upto, ga_row_text_present(&rows, 0, 1));
 	cursor.last_id = ga_row_int8(&rows, 0, 2) - 1;
 	/* What we publish must not be undone by a crash: a commit may still be on its way to disk. */
-	XLogFlush(GetXLogInsertRecPtr());
+	(void) ga_wal_flush();
 	return true;
 }
 

@@ -27,9 +27,9 @@
 #define HOUR_NS (INT64CONST(3600) * INT64CONST(1000000000))
 
 static const GaNatsStream streams[] = {
-    {"PRC", {"prc.*.*"}, 7 * 24 * HOUR_NS},
-    {"ESCALATIONS", {"supervisor.escalation", "alerts.critical"}, 30 * 24 * HOUR_NS},
-    {"DLQ", {"dlq.>"}, 30 * 24 * HOUR_NS},
+    {"PRC", {"prc.*.*"}, 7 * 24 * HOUR_NS, false},
+    {"ESCALATIONS", {"supervisor.escalation", "alerts.critical"}, 30 * 24 * HOUR_NS, false},
+    {"DLQ", {"dlq.>"}, 30 * 24 * HOUR_NS, false},
 };
 
 typedef struct Relay
