@@ -14,6 +14,7 @@
 #include "goldenarch/queue.h"
 #include "goldenarch/shmem.h"
 #include "audit_seal.h"
+#include "bridge_state.h"
 
 #define LATE_SECONDS 10.0
 #define SILENT_SECONDS 90.0
@@ -88,7 +89,7 @@ read_all(Status *status)
 	status->unsealed = ga_row_int8(&rows, 0, 10);
 	status->lag = Max(ga_row_float8(&rows, 0, 11), 0);
 	status->anchor_size = ga_row_int8(&rows, 0, 12);
-	status->anchored = status->anchor_size >= 0;
+	status->anchored = status->anchor_size > 0;
 	status->anchor_age = seconds_or(&rows, 13, 0);
 }
 
@@ -101,6 +102,7 @@ ill(GaHealthStatus status, const char *what, const char *why)
 GaHealth
 ga_seal_health(void)
 {
+	const char *trouble = ga_guc_nats_url[0] ? ga_anchor_trouble() : NULL;
 	Status status;
 
 	read_all(&status);
@@ -113,12 +115,24 @@ ga_seal_health(void)
 		           psprintf("the oldest of " INT64_FORMAT " rows waits for %.0f s", status.unsealed,
 		                    status.lag));
 	if (status.unsigned_reason && ga_guc_audit_key_file[0] != '\0')
-		return ill(GA_HEALTH_DEGRADED, "not signed", status.unsigned_reason);
+		return ill(GA_HEALTH_DEGRADED, "not signed",
+		           trouble ? psprintf("%s: %s", status.unsigned_reason, trouble)
+		                   : status.unsigned_reason);
 	if (ga_worker_pid(GA_WORKER_SEALER) != 0 && status.head_age > SILENT_SECONDS)
 		return ill(GA_HEALTH_DEGRADED, "no heartbeat",
 		           psprintf("the last head is %.0f s old", status.head_age));
 	if (status.incarnation == 0)
 		return (GaHealth){GA_HEALTH_OK, "nothing sealed yet"};
+	if (ga_guc_nats_url[0] && !status.unsigned_reason && status.head_size > 0)
+	{
+		if (trouble)
+			return ill(GA_HEALTH_DEGRADED, "not anchored", trouble);
+		if (!status.anchored || status.anchor_age > SILENT_SECONDS)
+			return ill(GA_HEALTH_DEGRADED, "not anchored",
+			           status.anchored
+			               ? psprintf("the last anchored head is %.0f s old", status.anchor_age)
+			               : "no head so far");
+	}
 	return (GaHealth){GA_HEALTH_OK, psprintf(INT64_FORMAT " leaves, %s", status.size,
 	                                         status.unsigned_reason ? "unsigned" : "signed")};
 }

@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 #include "storage/lwlock.h"
 
+#include "goldenarch/anchor.h"
 #include "goldenarch/clock.h"
 #include "goldenarch/shmem.h"
 
@@ -131,6 +132,17 @@ ga_bridge_report_consumed(int64 handled, int64 failed)
 	end_report();
 }
 
+void
+ga_anchor_report(const char *trouble)
+{
+	GaBridgeState *state = begin_report();
+
+	if (!state)
+		return;
+	strlcpy(state->anchor_trouble, trouble ? trouble : "", sizeof(state->anchor_trouble));
+	end_report();
+}
+
 bool
 ga_bridge_read(GaBridgeState *copy)
 {
@@ -146,6 +158,14 @@ ga_bridge_read(GaBridgeState *copy)
 		*copy = *state;
 	LWLockRelease(&bridge->lock);
 	return state != NULL;
+}
+
+char *
+ga_anchor_trouble(void)
+{
+	GaBridgeState state;
+
+	return ga_bridge_read(&state) && state.anchor_trouble[0] ? pstrdup(state.anchor_trouble) : NULL;
 }
 
 int64

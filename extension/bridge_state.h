@@ -28,6 +28,7 @@ typedef struct GaBridgeState
 	int64 acked;
 	int64 consumed;
 	int64 failed;
+	char anchor_trouble[GA_BRIDGE_TEXT]; /* empty: none */
 } GaBridgeState;
 
 extern Size ga_bridge_shmem_size(void);
@@ -36,6 +37,8 @@ extern void *ga_bridge_shared;
 
 /* A copy of this database's state; false where there is none. */
 extern bool ga_bridge_read(GaBridgeState *state);
+/* What ga_anchor_report() said last; null: nothing is in the way, or nobody says. */
+extern char *ga_anchor_trouble(void);
 /* 0 where it is not known. */
 extern int64 ga_bridge_backlog(void);
 

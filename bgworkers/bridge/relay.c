@@ -15,6 +15,7 @@
 
 #include "goldenarch/breaker.h"
 #include "goldenarch/clock.h"
+#include "anchor.h"
 #include "link.h"
 #include "outbox.h"
 
@@ -373,6 +374,7 @@ ga_bridge_relay_run(void)
 				relay.streams_known = ensure_streams(&relay);
 			if (relay.streams_known)
 				wait_ms = turn(&relay);
+			ga_anchor_turn(relay.nats, fresh);
 		}
 		if (wait_ms > 0)
 			(void) ga_link_wait(relay.nats, wait_ms);
