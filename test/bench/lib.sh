@@ -26,6 +26,12 @@ note()
 	echo "$3" >>"$BENCH_WORK/$1.$2"
 }
 
+# now_ms: milliseconds since the epoch.
+now_ms()
+{
+	date +%s%3N
+}
+
 median()
 {
 	sort -g | awk '{ v[NR] = $1 } END { if (NR) printf "%.4g\n", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
