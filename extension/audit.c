@@ -155,7 +155,7 @@ ga_audit_event(const GaAuditEvent *event)
 	const Jsonb *shown = event->details ? event->details : ga_json_pairs(NULL);
 	/* The text that is committed to is stored too: jsonb may print otherwise in another release. */
 	char *text = JsonbToCString(NULL, (JsonbContainer *) &shown->root, VARSIZE(shown));
-	Row *row = palloc0(sizeof(Row));
+	Row *row = palloc(sizeof(Row));
 
 	/* What is recorded has an effect: a standby refuses it before the effect, as any write. */
 	ga_require_writable(event->action);
@@ -200,14 +200,12 @@ GA_FUNCTION(ga_sql_audit);
 Datum
 ga_sql_audit(PG_FUNCTION_ARGS)
 {
-	GaCall call;
 	char *action;
 	char *resource_type;
 	char *resource_id;
 	Jsonb *details;
-	int64 id;
 
-	ga_enter(&call, NULL);
+	/* no permission to ask for, and no SQL to run: ga_audit() needs no ga_enter() */
 	ga_require_writable("audit()");
 	action = ga_arg_text(fcinfo, 0, "action");
 	resource_type = ga_arg_text(fcinfo, 1, "resource_type");
@@ -216,9 +214,7 @@ ga_sql_audit(PG_FUNCTION_ARGS)
 	if (details && !JB_ROOT_IS_OBJECT(details))
 		ga_bad_argument("details", "It must be a JSON object.");
 	/* An application's word is told from ours by its prefix. */
-	id = ga_audit(psprintf("app.%s", action), resource_type, resource_id, details);
-	ga_leave(&call);
-	PG_RETURN_INT64(id);
+	PG_RETURN_INT64(ga_audit(psprintf("app.%s", action), resource_type, resource_id, details));
 }
 
 GA_FUNCTION(ga_sql_audit_entry);

@@ -3,21 +3,25 @@
  * The one insert that every audited call pays for. A plan for it costs more than the row: it reads
  * the table's CHECK and policy from text, finds the partition and starts and ends an executor each
  * time. So the row goes straight into the one leaf and its indexes, as long as the table is exactly
- * what the extension made: 16 columns of these types, one leaf, btree indexes on plain columns, and
- * no trigger, rule, policy or further check that an insert would have to run. An owner who changed
- * any of that gets the plan, and with it whatever he added.
+ * what the extension made: 16 columns of these types, one leaf, btree and BRIN indexes on plain
+ * columns, and no trigger, rule, policy or further check that an insert would have to run. An owner
+ * who changed any of that gets the plan, and with it whatever he added.
  *
  * What the shipped CHECK says (three outcomes) and what row security would ask (the principal's own
- * tenant) holds by construction of the caller's values. Locks: RowExclusiveLock on table and leaf,
- * held to the end of the transaction, parent first, as the plan would. Crash and rollback: those of
- * any insert.
+ * tenant) holds by construction of the caller's values; the owner's privilege stands for the
+ * caller's, and nobody's code runs, so there is no user to switch to.
+ *
+ * State: whether table and leaf are as shipped, looked at once and again after each change of them
+ * that the server tells of. Locks: RowExclusiveLock on the leaf, held to the end of the
+ * transaction: every change that matters locks it too, but a trigger or rule of the parent's, which
+ * counts from the moment it is seen. Crash and rollback: those of any insert.
  */
 #include "audit_row.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
@@ -25,14 +29,14 @@
 #include "catalog/pg_class_d.h"
 #include "catalog/pg_type_d.h"
 #include "commands/sequence.h"
-#include "executor/tuptable.h"
-#include "miscadmin.h"
 #include "partitioning/partdesc.h"
 #include "utils/acl.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/reltrigger.h"
+#include "utils/syscache.h"
 
 #include "goldenarch/query.h"
 #include "limits.h"
@@ -95,7 +99,7 @@ parent_is_plain(Relation parent)
 	return parent->rd_rel->relkind == RELKIND_PARTITIONED_TABLE && !parent->rd_rules &&
 	       !inserts_trigger(parent->trigdesc) &&
 	       RelationGetPartitionDesc(parent, false)->nparts == 1 &&
-	       pg_class_aclcheck(RelationGetRelid(parent), GetUserId(), ACL_INSERT) == ACLCHECK_OK;
+	       pg_class_aclcheck(RelationGetRelid(parent), ga_owner(), ACL_INSERT) == ACLCHECK_OK;
 }
 
 static bool
@@ -112,16 +116,15 @@ index_is_plain(Relation index)
 {
 	Form_pg_index form = index->rd_index;
 
-	return index->rd_rel->relam == BTREE_AM_OID && form->indimmediate && !form->indisexclusion &&
-	       form->indisready && form->indisvalid && RelationGetIndexExpressions(index) == NIL &&
-	       RelationGetIndexPredicate(index) == NIL;
+	return (index->rd_rel->relam == BTREE_AM_OID || index->rd_rel->relam == BRIN_AM_OID) &&
+	       form->indimmediate && !form->indisexclusion && form->indisready && form->indisvalid &&
+	       RelationGetIndexExpressions(index) == NIL && RelationGetIndexPredicate(index) == NIL;
 }
 
-/* Opens every index of the leaf; false, with those opened closed again, if one is not plain. */
+/* Opens the indexes; false, with those opened closed again, if one is not plain. */
 static bool
-open_indexes(Relation leaf, Relation *indexes, int *nindexes)
+open_indexes(List *list, Relation *indexes, int *nindexes)
 {
-	List *list = RelationGetIndexList(leaf);
 	ListCell *cell;
 	bool plain = list_length(list) <= MAX_INDEXES;
 
@@ -133,7 +136,6 @@ open_indexes(Relation leaf, Relation *indexes, int *nindexes)
 		indexes[*nindexes] = index_open(lfirst_oid(cell), RowExclusiveLock);
 		plain = index_is_plain(indexes[(*nindexes)++]);
 	}
-	list_free(list);
 	while (!plain && *nindexes > 0)
 		index_close(indexes[--*nindexes], NoLock);
 	return plain;
@@ -142,55 +144,116 @@ open_indexes(Relation leaf, Relation *indexes, int *nindexes)
 static void
 insert_into(Relation leaf, Relation *indexes, int nindexes, const Datum *values)
 {
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(leaf), &TTSOpsVirtual);
+	bool nulls[Max(INDEX_MAX_KEYS, GA_AUDIT_COLUMNS)] = {false};
+	HeapTuple tuple = heap_form_tuple(RelationGetDescr(leaf), unconstify(Datum *, values), nulls);
 	Datum keys[INDEX_MAX_KEYS];
-	bool nulls[INDEX_MAX_KEYS] = {false};
 	int i;
 	int k;
 
-	memcpy(slot->tts_values, values, sizeof(Datum) * GA_AUDIT_COLUMNS);
-	memset(slot->tts_isnull, 0, sizeof(bool) * GA_AUDIT_COLUMNS);
-	ExecStoreVirtualTuple(slot);
-	table_tuple_insert(leaf, slot, GetCurrentCommandId(true), 0, NULL);
+	simple_heap_insert(leaf, tuple);
 	for (i = 0; i < nindexes; i++)
 	{
 		Form_pg_index form = indexes[i]->rd_index;
+		IndexInfo *info = BuildIndexInfo(indexes[i]);
 
-		for (k = 0; k < form->indnkeyatts; k++)
+		for (k = 0; k < form->indnatts; k++)
 			keys[k] = values[form->indkey.values[k] - 1];
-		(void) index_insert(indexes[i], keys, nulls, &slot->tts_tid, leaf,
-		                    form->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false,
-		                    BuildIndexInfo(indexes[i]));
+		(void) index_insert(indexes[i], keys, nulls, &tuple->t_self, leaf,
+		                    form->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+		ga_index_insert_cleanup(indexes[i], info);
 	}
-	ExecDropSingleTupleTableSlot(slot);
+	heap_freetuple(tuple);
+}
+
+/* What is known of the relations; looked at again where it is not valid. */
+static struct
+{
+	bool valid;
+	bool plain; /* table and leaf are what we made */
+	Oid parent;
+	Oid leaf;
+	Oid sequence;
+} known;
+
+static void
+on_relation_change(Datum arg, Oid relation)
+{
+	(void) arg;
+	if (!OidIsValid(relation) || relation == known.parent || relation == known.leaf ||
+	    relation == known.sequence)
+		known.valid = false;
+}
+
+static void
+on_catalog_change(Datum arg, int cache, uint32 hash)
+{
+	(void) arg;
+	(void) cache;
+	(void) hash;
+	known.valid = false;
+}
+
+static void
+look(void)
+{
+	static bool watching;
+	Oid schema = get_namespace_oid("goldenarch", false);
+	Relation parent;
+	Relation leaf;
+
+	if (!watching)
+	{
+		CacheRegisterRelcacheCallback(on_relation_change, (Datum) 0);
+		/* the schema and its owner, and what the owner is a member of */
+		CacheRegisterSyscacheCallback(NAMESPACEOID, on_catalog_change, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, on_catalog_change, (Datum) 0);
+		watching = true;
+	}
+	known.parent = get_relname_relid("audit_entries", schema);
+	known.leaf = get_relname_relid("audit_entries_rows", schema);
+	known.sequence = get_relname_relid("audit_id", schema);
+	known.plain = false;
+	/* a change told from here on is looked at the next time */
+	known.valid = true;
+	if (!OidIsValid(known.parent) || !OidIsValid(known.leaf))
+		return;
+	parent = table_open(known.parent, AccessShareLock);
+	leaf = table_open(known.leaf, AccessShareLock);
+	known.plain = parent_is_plain(parent) && leaf_is_plain(leaf) &&
+	              RelationGetPartitionDesc(parent, false)->oids[0] == known.leaf;
+	table_close(leaf, AccessShareLock);
+	table_close(parent, AccessShareLock);
 }
 
 /* False: the table is not what we made; a plan must do it. */
 static bool
 insert_directly(const Datum *values)
 {
-	Oid schema = get_namespace_oid("goldenarch", true);
-	Oid parent_id = get_relname_relid("audit_entries", schema);
-	Oid leaf_id = get_relname_relid("audit_entries_rows", schema);
 	Relation indexes[MAX_INDEXES];
 	int nindexes = 0;
-	Relation parent;
 	Relation leaf;
+	List *list;
 	bool direct;
 
-	if (!OidIsValid(parent_id) || !OidIsValid(leaf_id))
+	if (!known.valid)
+		look();
+	if (!known.plain || !(leaf = try_table_open(known.leaf, RowExclusiveLock)))
 		return false;
-	parent = table_open(parent_id, RowExclusiveLock);
-	leaf = table_open(leaf_id, RowExclusiveLock);
-	direct = parent_is_plain(parent) && leaf_is_plain(leaf) &&
-	         RelationGetPartitionDesc(parent, false)->oids[0] == leaf_id &&
-	         open_indexes(leaf, indexes, &nindexes);
+	/*
+	 * Looked at after that: the lock brings what others changed to our notice, and an index that is
+	 * made without one (CONCURRENTLY) from now on waits for this transaction.
+	 */
+	list = RelationGetIndexList(leaf);
+	if (!known.valid)
+		look();
+	direct = known.plain && RelationGetRelid(leaf) == known.leaf &&
+	         open_indexes(list, indexes, &nindexes);
 	if (direct)
 		insert_into(leaf, indexes, nindexes, values);
 	while (nindexes > 0)
 		index_close(indexes[--nindexes], NoLock);
+	list_free(list);
 	table_close(leaf, NoLock);
-	table_close(parent, NoLock);
 	if (direct)
 		CommandCounterIncrement();
 	return direct;
@@ -206,25 +269,27 @@ ga_audit_insert(const Datum *values)
 	    TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
 	    JSONBOID, TEXTOID, BYTEAOID, XID8OID, INT8OID, BYTEAOID, BYTEAOID);
 	GaArg args[GA_AUDIT_COLUMNS];
+	GaCall call;
 	int i;
 
 	if (insert_directly(values))
 		return;
 	for (i = 0; i < GA_AUDIT_COLUMNS; i++)
 		args[i] = ga_datum(values[i], false);
+	ga_enter(&call, NULL);
 	(void) ga_query_args(&insert, args, GA_AUDIT_COLUMNS);
+	ga_leave(&call);
 }
 
 int64
 ga_audit_next_id(void)
 {
-	Oid schema = get_namespace_oid("goldenarch", false);
-	Oid sequence = get_relname_relid("audit_id", schema);
-
-	if (!OidIsValid(sequence) || get_rel_relkind(sequence) != RELKIND_SEQUENCE)
+	if (!known.valid)
+		look();
+	if (!OidIsValid(known.sequence) || get_rel_relkind(known.sequence) != RELKIND_SEQUENCE)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 		                errmsg("sequence goldenarch.audit_id does not exist")));
-	return nextval_internal(sequence, true);
+	return nextval_internal(known.sequence, false);
 }
 
 void

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * The trigger that attach_audit() puts on a table: one audit row a changed row, in the changing
- * transaction, so that it commits with the change or not at all. It runs with whatever rights the
- * statement has, and enters like a function to write; unlike one it does so inside another's
- * restricted operation too, since a change must never go unrecorded.
+ * transaction, so that it commits with the change or not at all; inside another's restricted
+ * operation too, since a change must never go unrecorded.
  *
  * The row is read, and its values rendered, with the rights of whoever changes it: what a type's
  * owner wrote must not run as ours. The entry that is hashed holds the table's name and the key;
@@ -21,7 +20,6 @@
 #include "digest.h"
 #include "goldenarch/audit.h"
 #include "goldenarch/jsonbuild.h"
-#include "goldenarch/query.h"
 #include "row_json.h"
 
 /* A longer value is told by its SHA-256: a row has some hundred such columns at the most. */
@@ -223,17 +221,6 @@ add_partition(GaJson *json, const TriggerData *trigger, Oid root)
 		ga_json_text(json, "partition", qualified_name(relation));
 }
 
-static void
-write_row(const char *action, Oid root, const char *key, const Jsonb *details)
-{
-	char *table = qualified_name(root);
-	GaCall call;
-
-	ga_enter(&call, NULL);
-	(void) ga_audit(action, table, key, details);
-	ga_leave(&call);
-}
-
 /* The caller has read the rows. */
 static void
 record(const TriggerData *trigger, Change *change)
@@ -260,7 +247,7 @@ record(const TriggerData *trigger, Change *change)
 	add_partition(&json, trigger, change->shape->root);
 	id = key_text(change->shape, key);
 	ga_row_settings_end(settings);
-	write_row(change->action, change->shape->root, id, ga_json_end(&json));
+	(void) ga_audit(change->action, qualified_name(change->shape->root), id, ga_json_end(&json));
 }
 
 /* The table that was attached: the trigger for rows knows of which it is a copy. */
@@ -289,7 +276,7 @@ record_truncate(const TriggerData *trigger)
 
 	ga_json_begin_object(&json);
 	add_partition(&json, trigger, root);
-	write_row("row.truncate", root, "*", ga_json_end(&json));
+	(void) ga_audit("row.truncate", qualified_name(root), "*", ga_json_end(&json));
 }
 
 static void

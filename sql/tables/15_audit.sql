@@ -28,7 +28,7 @@ COMMENT ON TABLE goldenarch.audit_entries IS
 'The audit log as stored. entry: the canonical bytes; leaf: SHA-256 of 0x00 and them; details_text and salt open the commitment inside the entry and may be erased.';
 CREATE TABLE goldenarch.audit_entries_rows PARTITION OF goldenarch.audit_entries DEFAULT;
 CREATE UNIQUE INDEX audit_entries_id ON goldenarch.audit_entries_rows (id);
-CREATE INDEX audit_entries_at ON goldenarch.audit_entries_rows (at);
+CREATE INDEX audit_entries_at ON goldenarch.audit_entries_rows USING brin (at) WITH (pages_per_range = 32);
 ALTER TABLE goldenarch.audit_entries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE goldenarch.audit_entries FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON goldenarch.audit_entries

@@ -22,7 +22,7 @@ typedef enum GaOutcome
 	GA_OUTCOME_FAILED
 } GaOutcome;
 
-/* Inside ga_enter. details may be null. Returns the row's id. */
+/* Inside or outside ga_enter. details may be null. Returns the row's id. */
 extern GA_EXPORT int64 ga_audit(const char *action, const char *resource_type,
                                 const char *resource_id, const Jsonb *details);
 extern int64 ga_audit_as(const GaPrincipal *who, TimestampTz at, GaOutcome outcome,

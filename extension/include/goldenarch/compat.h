@@ -39,6 +39,13 @@
 	(pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK)
 #endif
 
+/* What an index keeps between insertions, 17 wants let go of. */
+#if PG_VERSION_NUM >= 170000
+#define ga_index_insert_cleanup(index, info) index_insert_cleanup(index, info)
+#else
+#define ga_index_insert_cleanup(index, info) ((void) (info))
+#endif
+
 /* After a declaration's parameters; the server's own macro changed place and name in 18. */
 #define GA_NORETURN __attribute__((noreturn))
 
