@@ -2,7 +2,8 @@
 /*
  * The ring of waiting records (denial_ring.h). One LWLock a ring, held for a scan of the places
  * in use and the copy of a record; nothing is acquired under it. Callers sleep on condition
- * variables: one until their record is durable, one until a place is free.
+ * variables: one of two until their record is durable, so that those of the next batch are not
+ * woken with those of this one, and one until a place is free.
  *
  * Fairness: a subject holds at most a sixteenth of the places, its tenant (without one, its
  * PostgreSQL role) a quarter, and the last eighth is for tenants and roles that hold none. Equal
@@ -47,7 +48,9 @@ struct GaRing
 	uint64 head;
 	uint64 taken;
 	pg_atomic_uint64 tail;
-	ConditionVariable done;
+	uint64 batch; /* number of takes */
+	bool mixed;   /* some wait for a batch that was put back */
+	ConditionVariable done[2];
 	ConditionVariable room;
 	pg_atomic_uint64 spooled;
 };
@@ -91,7 +94,8 @@ ga_ring_shmem_init(void *part)
 		LWLockInitialize(&ring->lock, ga_lwlock_tranche());
 		pg_atomic_init_u64(&ring->tail, 0);
 		pg_atomic_init_u64(&ring->spooled, 0);
-		ConditionVariableInit(&ring->done);
+		ConditionVariableInit(&ring->done[0]);
+		ConditionVariableInit(&ring->done[1]);
 		ConditionVariableInit(&ring->room);
 	}
 }
@@ -206,8 +210,14 @@ typedef enum Put
 	NO_WRITER
 } Put;
 
+typedef struct Place
+{
+	uint64 number;
+	ConditionVariable *done;
+} Place;
+
 static Put
-put(GaRing *ring, const GaRecord *record, const Holder *holder, uint64 *number)
+put(GaRing *ring, const GaRecord *record, const Holder *holder, Place *place)
 {
 	Latch *writer;
 	Put answer = PUT;
@@ -216,17 +226,18 @@ put(GaRing *ring, const GaRecord *record, const Holder *holder, uint64 *number)
 	writer = ring->writer;
 	if (!writer || ring->oid != MyDatabaseId)
 		answer = NO_WRITER;
-	else if (share_place(ring, record, holder, number))
+	else if (share_place(ring, record, holder, &place->number))
 		writer = NULL; /* it was woken for the first of them */
 	else if (may_take_place(ring, holder))
 	{
-		*number = ring->head;
-		*holder_at(ring, *number) = *holder;
-		memcpy(record_at(ring, *number), record, sizeof(GaRecord));
+		place->number = ring->head;
+		*holder_at(ring, ring->head) = *holder;
+		memcpy(record_at(ring, ring->head), record, sizeof(GaRecord));
 		ring->head++;
 	}
 	else
 		answer = NO_PLACE;
+	place->done = &ring->done[(ring->batch + 1) % 2];
 	LWLockRelease(&ring->lock);
 	if (answer == PUT && writer)
 		SetLatch(writer);
@@ -240,13 +251,13 @@ ms_left(TimestampTz deadline)
 }
 
 static Put
-put_in_time(GaRing *ring, const GaRecord *record, TimestampTz deadline, uint64 *number)
+put_in_time(GaRing *ring, const GaRecord *record, TimestampTz deadline, Place *place)
 {
 	Holder holder = describe(record);
 	Put answer;
 
 	HOLD_INTERRUPTS();
-	while ((answer = put(ring, record, &holder, number)) == NO_PLACE)
+	while ((answer = put(ring, record, &holder, place)) == NO_PLACE)
 	{
 		long left = ms_left(deadline);
 
@@ -263,23 +274,23 @@ put_in_time(GaRing *ring, const GaRecord *record, TimestampTz deadline, uint64 *
 GaRingResult
 ga_ring_record(GaRing *ring, const GaRecord *record, TimestampTz deadline)
 {
-	uint64 number = 0;
-	Put answer = put_in_time(ring, record, deadline, &number);
+	Place place = {0};
+	Put answer = put_in_time(ring, record, deadline, &place);
 
 	if (answer != PUT)
 		return answer == NO_PLACE ? GA_RING_FULL : GA_RING_NO_WRITER;
 	GA_DEBUG_POINT("denial-waits");
-	ConditionVariablePrepareToSleep(&ring->done);
-	while (pg_atomic_read_u64(&ring->tail) <= number)
+	ConditionVariablePrepareToSleep(place.done);
+	while (pg_atomic_read_u64(&ring->tail) <= place.number)
 	{
 		long left = ms_left(deadline);
 
 		if (left <= 0)
 			break;
-		(void) ConditionVariableTimedSleep(&ring->done, left, GA_WAIT_EVENT("GoldenarchDenial"));
+		(void) ConditionVariableTimedSleep(place.done, left, GA_WAIT_EVENT("GoldenarchDenial"));
 	}
 	ConditionVariableCancelSleep();
-	return pg_atomic_read_u64(&ring->tail) > number ? GA_RING_DURABLE : GA_RING_LATE;
+	return pg_atomic_read_u64(&ring->tail) > place.number ? GA_RING_DURABLE : GA_RING_LATE;
 }
 
 static void
@@ -290,6 +301,7 @@ leave(int code, Datum arg)
 	(void) code;
 	LWLockAcquire(&ring->lock, LW_EXCLUSIVE);
 	ring->writer = NULL;
+	ring->mixed = true;
 	ring->taken = pg_atomic_read_u64(&ring->tail);
 	LWLockRelease(&ring->lock);
 }
@@ -326,6 +338,8 @@ ga_ring_take(GaRing *ring)
 	LWLockAcquire(&ring->lock, LW_EXCLUSIVE);
 	ring->taken = ring->head;
 	taken = (int) (ring->taken - pg_atomic_read_u64(&ring->tail));
+	if (taken > 0)
+		ring->batch++;
 	LWLockRelease(&ring->lock);
 	return taken;
 }
@@ -340,10 +354,18 @@ ga_ring_taken(const GaRing *ring, int i)
 void
 ga_ring_done(GaRing *ring)
 {
+	uint64 batch;
+	bool mixed;
+
 	LWLockAcquire(&ring->lock, LW_EXCLUSIVE);
 	pg_atomic_write_u64(&ring->tail, ring->taken);
+	batch = ring->batch;
+	mixed = ring->mixed;
+	ring->mixed = false;
 	LWLockRelease(&ring->lock);
-	ConditionVariableBroadcast(&ring->done);
+	ConditionVariableBroadcast(&ring->done[batch % 2]);
+	if (mixed)
+		ConditionVariableBroadcast(&ring->done[(batch + 1) % 2]);
 	ConditionVariableBroadcast(&ring->room);
 }
 
@@ -351,6 +373,7 @@ void
 ga_ring_put_back(GaRing *ring)
 {
 	LWLockAcquire(&ring->lock, LW_EXCLUSIVE);
+	ring->mixed = true;
 	ring->taken = pg_atomic_read_u64(&ring->tail);
 	LWLockRelease(&ring->lock);
 }

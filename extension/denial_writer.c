@@ -97,6 +97,21 @@ transact(void (*body)(void *arg), void *arg)
 	return ok;
 }
 
+/* In a context that is kept: the memory of a batch is not given back to the system and asked again. */
+static void
+write_row(const GaRecord *record)
+{
+	static MemoryContext row;
+	MemoryContext context;
+
+	if (!row)
+		row = AllocSetContextCreate(TopMemoryContext, "goldenarch record", ALLOCSET_DEFAULT_SIZES);
+	context = MemoryContextSwitchTo(row);
+	ga_record_write(record);
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(row);
+}
+
 static void
 write_rows(void *arg)
 {
@@ -105,7 +120,7 @@ write_rows(void *arg)
 
 	GA_DEBUG_POINT("denials-before-rows");
 	for (i = 0; i < n; i++)
-		ga_record_write(ga_ring_taken(ring, i));
+		write_row(ga_ring_taken(ring, i));
 }
 
 static const GaRecord *
@@ -162,7 +177,7 @@ replay_some(void *arg)
 	(void) arg;
 	ga_spool_seek(replayed_to());
 	for (n = 0; n < REPLAY_RECORDS && ga_spool_read(record); n++)
-		ga_record_write(record);
+		write_row(record);
 	if (n > 0)
 		(void) ga_query(&note, ga_bytea(ga_spool_generation(), GA_JOURNAL_CHECK_BYTES),
 		                ga_int8(ga_spool_position()));

@@ -34,7 +34,7 @@ check_extension(void)
 static GaHealth
 check_audit(void)
 {
-	GaHealth sealing = ga_seal_health();
+	GaHealth sealing;
 	uint64 lost = ga_counter_value(GA_COUNT_DENIAL_LOST);
 	int64 spooled = ga_denials_spooled();
 	int writer = ga_worker_pid(GA_WORKER_AUDIT_WRITER);
@@ -48,6 +48,8 @@ check_audit(void)
 	if (lost > 0)
 		return (GaHealth){GA_HEALTH_DEGRADED,
 		                  psprintf(UINT64_FORMAT " denials could not be recorded in time", lost)};
+	/* Last: it reads tables, which may be what is locked while a spool is in use. */
+	sealing = ga_seal_health();
 	if (sealing.status != GA_HEALTH_OK)
 		return sealing;
 	if (writer == 0)

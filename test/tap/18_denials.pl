@@ -31,7 +31,7 @@ sub recorded
 sub writer
 {
 	my $query = "SELECT max(pid) FROM pg_stat_activity WHERE backend_type = 'goldenarch audit writer'";
-	$s->poll("SELECT ($query) IS NOT NULL AND (SELECT detail LIKE '%by worker%' OR status = 'degraded'
+	$s->poll("SELECT ($query) IS NOT NULL AND (SELECT detail LIKE '%by worker%' OR detail LIKE '%in time%'
 		FROM goldenarch.health() WHERE component = 'audit')") or die 'no audit writer';
 	return $s->sql($query);
 }
@@ -52,8 +52,8 @@ like($s->fails('BEGIN; ' . deny('a.first'), user => 'joe'), qr/^42501: /, 'a den
 is(recorded('a.first'), '1 in 1', 'is on disk after the rollback');
 is($s->sql("SELECT subject, role, details->>'pg_role', details->>'sqlstate' FROM goldenarch.audit_log
 	WHERE resource_id = 'a.first'"), 'anonymous|anonymous|joe|42501', 'it says whose it was');
-is($s->sql("SELECT detail FROM goldenarch.health() WHERE component = 'audit'"),
-	"rows in the caller's transaction, denials by worker $pid", 'health() names the writer');
+like($s->sql("SELECT detail FROM goldenarch.health() WHERE component = 'audit'"), qr/denials by worker $pid;/,
+	'health() names the writer');
 
 # A token that leaves is on record, also when its transaction is rolled back.
 $s->sql("BEGIN; SELECT goldenarch.issue_jwt('ghost', 'observer'); ROLLBACK");
