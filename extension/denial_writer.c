@@ -97,7 +97,7 @@ transact(void (*body)(void *arg), void *arg)
 	return ok;
 }
 
-/* In a context that is kept: the memory of a batch is not given back to the system and asked again. */
+/* In a context that is kept: the memory of a row is not asked of the system each time. */
 static void
 write_row(const GaRecord *record)
 {
