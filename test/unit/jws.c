@@ -53,7 +53,44 @@ main(void)
 	memset(large, 'A', sizeof(large) - 1);
 	CHECK(split(large, &jws) != NULL);
 
+	/* an empty payload, and any bytes, are a payload; other serialisations are no token */
+	CHECK(split("eyJhbGciOiJIUzI1NiJ9..eA", &jws) == NULL && jws.payload_bytes == 0);
+	CHECK(split("eyJhbGciOiJIUzI1NiJ9._wA.eA", &jws) == NULL && jws.payload_bytes == 2);
+	CHECK(split(".eA.eA", &jws) != NULL);
+	CHECK(split("{\"payload\":\"eA\",\"protected\":\"eyJhbGciOiJIUzI1NiJ9\",\"signature\":\"eA\"}",
+	            &jws) != NULL);
+	CHECK(split("eyJhbGciOiJIUzI1NiJ9.eA.eA.eA.eA", &jws) != NULL);
+	CHECK(split("eyJhbGciOiJIUzI1NiJ9 .eA.eA", &jws) != NULL);
+	CHECK(split("eyJhbGciOiJIUzI1NiJ9.e A.eA", &jws) != NULL);
+	CHECK(split("eyJhbGciOiJIUzI1NiJ9.eA.e+", &jws) != NULL);
+	CHECK(split("eyJhbGciOiJIUzI1NiJ9.eA.e/", &jws) != NULL);
+	CHECK(split("eyJhbGciOiJIUzI1NiJ9.eA.eAAAA", &jws) != NULL); /* 4n+1 characters */
+	CHECK(split("eyJhbGciOiJIUzI1NiJ9.eB.eA", &jws) != NULL);
+	CHECK(split("eyJhbGciOiJIUzI1NiJ9\xc3\xa9.eA.eA", &jws) != NULL);
+
 	CHECK(header("{\"alg\":\"ES256\",\"kid\":\"k\",\"cty\":\"x\"}") == NULL);
+	CHECK(header(" {\n\t\"typ\" : \"anything/at+all\" , \"alg\" : \"ES256\" }\r\n") == NULL);
+	CHECK(header("{\"x5t\":\"a\",\"x5t#S256\":\"b\",\"url\":\"u\",\"nonce\":[{\"a\":1}],\"alg\":"
+	             "\"RS256\"}") == NULL);
+	CHECK(header("{\"alg\":\"ES256\",\"kid\":\"' OR 1=1; --\"}") == NULL);
+	CHECK(header("{\"alg\":\"\"}") == NULL); /* a name that no algorithm has */
+	CHECK(header("\xef\xbb\xbf{\"alg\":\"HS256\"}") != NULL);
+	CHECK(header("{\"alg\":\"HS256\",\"x\":\"\xff\"}") != NULL);
+	CHECK(header("{\"alg\":\"HS256\",\"x\":\"\xed\xa0\x80\"}") != NULL);
+	CHECK(header("{\"alg\":\"HS256\",\"x\":\"\\ud800\"}") != NULL);
+	CHECK(header("{\"alg\":\"HS256\\u0000\"}") != NULL);
+	CHECK(header("{\"alg\":\"HS256\",\"x\":\"\x01\"}") != NULL);
+	CHECK(header("{\"alg\":\"HS256\",}") != NULL);
+	CHECK(header("{\"alg\":\"HS256\"/**/}") != NULL);
+	CHECK(header("{'alg':'HS256'}") != NULL);
+	CHECK(header("{\"alg\":[\"HS256\"]}") != NULL);
+	CHECK(header("{\"ALG\":\"HS256\"}") != NULL);
+	CHECK(header("{\"alg\":\"nOnE\",\"alg\":\"HS256\"}") != NULL);
+	CHECK(header("{\"alg\":\"NONE\"}") != NULL);
+	CHECK(header("{\"alg\":\"HS256\",\"crit\":[]}") != NULL);
+	CHECK(header("{\"alg\":\"HS256\",\"crit\":null}") != NULL);
+	CHECK(header("{\"alg\":\"HS256\",\"b64\":true}") != NULL);
+	CHECK(header("{\"alg\":\"HS256\",\"typ\":7}") != NULL);
 	CHECK(header("{\"alg\":\"none\"}") != NULL);
 	CHECK(header("{\"alg\":\"NoNe\"}") != NULL);
 	CHECK(header("{}") != NULL);
