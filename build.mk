@@ -23,6 +23,7 @@ CORE_INC   := -iquote extension/core
 EXT_INC    := -iquote extension -iquote extension/include $(CORE_INC) $(SERVER)
 WORKER_INC := -iquote bgworkers -iquote extension/include $(CORE_INC) $(SERVER)
 BRIDGE_INC := -iquote bgworkers/bridge $(WORKER_INC)
+VERIFY_INC := -iquote tools/verify $(CORE_INC) -D_GNU_SOURCE -isystem $(shell $(PG_CONFIG) --includedir 2>/dev/null)
 EXEC_INC   := -iquote executor $(CORE_INC) -isystem $(shell $(PG_CONFIG) --includedir 2>/dev/null)
 TEST_INC   := -iquote test/unit $(CORE_INC) -isystem $(shell $(PG_CONFIG) --includedir 2>/dev/null)
 
@@ -31,17 +32,19 @@ EXT_SRC    := $(wildcard extension/*.c)
 WORKER_SRC := $(wildcard bgworkers/*.c)
 BRIDGE_SRC := $(wildcard bgworkers/bridge/*.c)
 EXEC_SRC   := $(wildcard executor/*.c)
+VERIFY_SRC := $(wildcard tools/verify/*.c)
 obj         = $(patsubst %.c,$(B)/%.o,$(1))
 
 EXT_SO     := $(B)/goldenarch.so
 BRIDGE_SO  := $(if $(BRIDGE_SRC),$(B)/goldenarch_bridge.so)
 EXECUTOR   := $(if $(EXEC_SRC),$(B)/goldenarch-executor $(B)/sbx-init)
+VERIFY     := $(B)/goldenarch-verify
 SCRIPT     := $(B)/goldenarch--$(VERSION).sql
 DELTA      ?= sql/delta
 UPDATES    := $(patsubst $(DELTA)/%.sql,$(B)/goldenarch--%.sql,$(wildcard $(DELTA)/*.sql))
 
 .PHONY: all install clean
-all: $(EXT_SO) $(BRIDGE_SO) $(EXECUTOR) $(SCRIPT) $(UPDATES) ## build everything (FLAVOUR=release|debug)
+all: $(EXT_SO) $(BRIDGE_SO) $(EXECUTOR) $(VERIFY) $(SCRIPT) $(UPDATES) ## build everything (FLAVOUR=release|debug)
 
 $(B)/extension/core/%.o: extension/core/%.c
 	@mkdir -p $(@D)
@@ -59,6 +62,10 @@ $(B)/executor/%.o: executor/%.c
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(EXEC_INC) -MMD -MP -c $< -o $@
 
+$(B)/tools/verify/%.o: tools/verify/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(VERIFY_INC) -MMD -MP -c $< -o $@
+
 LINK_SO     = $(CC) -shared -Wl,-z,relro,-z,now -Wl,--as-needed
 $(EXT_SO): $(call obj,$(EXT_SRC) $(CORE_SRC) $(WORKER_SRC))
 	$(LINK_SO) -o $@ $^ -lcrypto -lpcre2-8
@@ -66,6 +73,8 @@ $(B)/goldenarch_bridge.so: $(call obj,$(BRIDGE_SRC) $(CORE_SRC))
 	$(LINK_SO) -o $@ $^ -lnats -lhiredis -lcrypto
 $(B)/goldenarch-executor: $(call obj,$(EXEC_SRC) $(CORE_SRC))
 	$(CC) -pie -Wl,-z,relro,-z,now -Wl,--as-needed -o $@ $^ -lpq -ljansson -lcrypto
+$(VERIFY): $(call obj,$(VERIFY_SRC) $(CORE_SRC))
+	$(CC) -pie -Wl,-z,relro,-z,now -Wl,--as-needed -o $@ $^ -ljansson -lcrypto -ldl
 $(B)/sbx-init: executor/init/sbx-init.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -static $(WARN) -o $@ $<
@@ -94,6 +103,7 @@ ifeq ($(FLAVOUR),release)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/goldenarch
 	install -m 755 $(EXECUTOR) $(DESTDIR)$(PREFIX)/lib/goldenarch/
 	ln -sf ../lib/goldenarch/goldenarch-executor $(DESTDIR)$(PREFIX)/bin/goldenarch-executor
+	install -m 755 $(VERIFY) $(DESTDIR)$(PREFIX)/bin/
 endif
 
 clean: ## remove what was built
@@ -111,6 +121,17 @@ build/unit/core/%.o: extension/core/%.c
 	$(CC) $(UNIT_FLAGS) $(CORE_INC) -MMD -MP -c $< -o $@
 build/unit/libcore.a: $(UNIT_CORE)
 	rm -f $@; ar rcs $@ $^
+# The verifier's check, with the tests that forge exports: hostile files are what it reads.
+UNIT_CHECK := $(patsubst tools/verify/%.c,build/unit/verify/%.o,$(filter-out %/main.c %/export.c %/pq.c,$(VERIFY_SRC)))
+build/unit/verify/%.o: tools/verify/%.c
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_FLAGS) $(VERIFY_INC) -MMD -MP -c $< -o $@
+build/unit/forge.o: test/unit/export/forge.c
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_FLAGS) $(VERIFY_INC) -MMD -MP -c $< -o $@
+build/unit/export_check: test/unit/export_check.c build/unit/forge.o $(UNIT_CHECK) build/unit/libcore.a
+	$(CC) $(UNIT_FLAGS) $(VERIFY_INC) -iquote test/unit -iquote test/unit/export -MMD -MP $< -o $@ \
+	  build/unit/forge.o $(UNIT_CHECK) build/unit/libcore.a -ljansson -lcrypto
 build/unit/%: test/unit/%.c build/unit/libcore.a
 	$(CC) $(UNIT_FLAGS) $(CORE_INC) -iquote test/unit -MMD -MP $< -o $@ build/unit/libcore.a -lcrypto
 check-unit: $(UNIT_BIN) ## unit tests of extension/core under the sanitizers

@@ -266,6 +266,8 @@ source_init(TileSource *source, uint64_t size, GaReadTile read, void *context)
 	source->read = read;
 	source->context = context;
 	source->level = -1;
+	source->index = 0;
+	source->width = 0;
 }
 
 bool
