@@ -136,7 +136,7 @@ ga_record_write(const GaRecord *record)
 	                   .expires_at = DT_NOEND};
 	GaAuditEvent event = {.who = &who,
 	                      .session_user = record->session_user,
-	                      .current_user = record->pg_user,
+	                      .current_user = record->pg_user[0] ? record->pg_user : NULL,
 	                      .at = record->at,
 	                      .outcome = (GaOutcome) record->outcome,
 	                      .action = record->action,

@@ -21,7 +21,6 @@
 #include "storage/proc.h"
 #include "utils/timestamp.h"
 
-#include "goldenarch/debug.h"
 #include "goldenarch/guc.h"
 #include "goldenarch/shmem.h"
 #include "launch.h"
@@ -279,7 +278,6 @@ ga_ring_record(GaRing *ring, const GaRecord *record, TimestampTz deadline)
 
 	if (answer != PUT)
 		return answer == NO_PLACE ? GA_RING_FULL : GA_RING_NO_WRITER;
-	GA_DEBUG_POINT("denial-waits");
 	ConditionVariablePrepareToSleep(place.done);
 	while (pg_atomic_read_u64(&ring->tail) <= place.number)
 	{

@@ -183,36 +183,34 @@ replay_some(void *arg)
 		                ga_int8(ga_spool_position()));
 }
 
-/* True: the spool is empty. */
-static bool
+static void
 replay(void)
 {
-	bool empty = false;
-
-	if (transact(replay_some, NULL))
-	{
-		empty = ga_spool_replayed();
-		if (empty)
-			ereport(LOG, (errmsg("denials kept in a spool file are in the audit table")));
-	}
+	if (transact(replay_some, NULL) && ga_spool_replayed())
+		ereport(LOG, (errmsg("denials kept in a spool file are in the audit table")));
 	if (ring)
 		ga_ring_tell_spooled(ring, ga_spool_waiting());
-	return empty;
 }
 
+/*
+ * One batch a call while a spool is in use, so that its replay gets its turns under any load.
+ */
 long
 ga_denials_write(void)
 {
-	bool spooled = ga_spool_waiting() > 0;
-	int n;
+	int n = 0;
 
-	if (spooled && !table_is_given_up())
-		spooled = !replay();
+	if (ga_spool_waiting() > 0 && !table_is_given_up())
+		replay();
 	while (ring && (n = ga_ring_take(ring)) > 0)
+	{
 		if (!write_records(n))
 			return BLOCKED_MS;
+		if (ga_spool_waiting() > 0)
+			break;
+	}
 	pgstat_report_stat(false);
 	if (ga_spool_waiting() == 0)
 		return IDLE_MS;
-	return table_is_given_up() ? RETRY_MS : 0;
+	return n == 0 && table_is_given_up() ? RETRY_MS : 0;
 }
