@@ -6,13 +6,14 @@
  */
 #include "audit_tiles.h"
 
-#define TREE_COLUMNS                                                                        \
-	"SELECT t.incarnation::pg_catalog.int4, t.origin::pg_catalog.text, "                    \
-	"t.opened_at::pg_catalog.timestamptz, t.reason::pg_catalog.text, "                      \
-	"t.link_id::pg_catalog.int8, coalesce(t.parent_size, -1)::pg_catalog.int8, "            \
-	"t.parent_root::pg_catalog.bytea, t.size::pg_catalog.int8, t.root::pg_catalog.bytea, "  \
-	"t.edge::pg_catalog.bytea, t.minimum_index::pg_catalog.int8, t.fork::pg_catalog.text, " \
-	"t.sealed_at::pg_catalog.timestamptz FROM goldenarch.audit_trees t "
+#define TREE_COLUMNS                                                                               \
+	"SELECT t.incarnation::pg_catalog.int4, t.origin::pg_catalog.text, "                           \
+	"t.opened_at::pg_catalog.timestamptz, t.reason::pg_catalog.text, "                             \
+	"t.link_id::pg_catalog.int8, coalesce(t.parent_size, -1)::pg_catalog.int8, "                   \
+	"t.parent_root::pg_catalog.bytea, t.size::pg_catalog.int8, t.root::pg_catalog.bytea, "         \
+	"t.edge::pg_catalog.bytea, t.minimum_index::pg_catalog.int8, t.fork::pg_catalog.text, "        \
+	"t.sealed_at::pg_catalog.timestamptz, t.stopped::pg_catalog.text FROM goldenarch.audit_trees " \
+	"t "
 
 GaAuditTree *
 ga_audit_tree(int32 incarnation)
@@ -41,6 +42,7 @@ ga_audit_tree(int32 incarnation)
 	tree->minimum_index = (uint64) Max(ga_row_int8(&rows, 0, 11), 0);
 	tree->fork = ga_row_text(&rows, 0, 12);
 	tree->sealed_at = ga_row_timestamp(&rows, 0, 13);
+	tree->stopped = ga_row_text(&rows, 0, 14);
 	tree->edge = palloc(sizeof(GaTileEdge));
 	if (!ga_edge_unpack(tree->edge, tree->size, (uint8 *) VARDATA(edge), VARSIZE(edge) - VARHDRSZ))
 	{

@@ -23,6 +23,7 @@ typedef struct GaAuditTree
 	uint64 minimum_index;
 	TimestampTz sealed_at;
 	char *fork;       /* null: none */
+	char *stopped;    /* null: it is not */
 	GaTileEdge *edge; /* null: what is stored is none of this size */
 	uint64 cached_index[GA_TILE_LEVELS];
 	uint8 *cached[GA_TILE_LEVELS]; /* the full tile last read of each level */

@@ -51,13 +51,13 @@ ga_verify_guards(GaVerify *v)
 	    GA_READ(LOG_RELATIONS
 	            "SELECT pg_catalog.count(*)::pg_catalog.int8, pg_catalog.count(*) FILTER (WHERE "
 	            "l.relispartition)::pg_catalog.int8 FROM log l");
-	GaRows rows = ga_query(&find);
+	GaRows rows = ga_query_once(&find);
 	uint64 row;
 
 	for (row = 0; row < rows.count; row++)
 		ga_verify_bad(v, GA_VERIFY_GUARDS, 0, "%s", ga_row_text_present(&rows, row, 1));
 	ga_rows_free(&rows);
-	rows = ga_query(&partitions);
+	rows = ga_query_once(&partitions);
 	if (ga_row_int8(&rows, 0, 2) < 2)
 		ga_verify_bad(v, GA_VERIFY_GUARDS, 0, "A partition of the log is missing.");
 	ga_verify_good(v, GA_VERIFY_GUARDS, "Nothing of " INT64_FORMAT " tables can be changed by SQL.",
@@ -85,14 +85,14 @@ check_sealed(GaVerify *v)
 	    "pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 ORDER BY e.id USING "
 	    "OPERATOR(pg_catalog.<) LIMIT 1",
 	    INT8OID, INT8OID);
-	GaRows rows = ga_query(&missed, ga_int8(v->from_id), ga_int8(v->to_id));
+	GaRows rows = ga_query_once(&missed, ga_int8(v->from_id), ga_int8(v->to_id));
 
 	if (ga_row_int8(&rows, 0, 2) > 0)
 		ga_verify_bad(v, GA_VERIFY_SEALED, ga_row_int8(&rows, 0, 1),
 		              "%lld rows are older than the last seal and no leaf.",
 		              (long long) ga_row_int8(&rows, 0, 2));
 	ga_rows_free(&rows);
-	rows = ga_query(&twice, ga_int8(v->from_id), ga_int8(v->to_id));
+	rows = ga_query_once(&twice, ga_int8(v->from_id), ga_int8(v->to_id));
 	if (rows.count > 0)
 		ga_verify_bad(v, GA_VERIFY_SEALED, ga_row_int8(&rows, 0, 1), "Several rows have one id.");
 	ga_rows_free(&rows);
@@ -129,20 +129,20 @@ check_present(GaVerify *v, const GaAuditTree *tree)
 	    INT4OID, INT8OID, INT8OID, INT8OID);
 	GaArg incarnation = ga_int4(tree->incarnation);
 	GaArg minimum = ga_int8((int64) tree->minimum_index);
-	GaRows rows = ga_query(&gaps, incarnation, minimum);
+	GaRows rows = ga_query_once(&gaps, incarnation, minimum);
 
 	if (rows.count > 0)
 		ga_verify_bad(v, GA_VERIFY_PRESENT, ga_row_int8(&rows, 0, 2),
 		              "Leaf %lld of \"%s\" is missing, or is there twice; this is the next row.",
 		              (long long) ga_row_int8(&rows, 0, 1), tree->origin);
 	ga_rows_free(&rows);
-	rows = ga_query(&end, incarnation, minimum);
+	rows = ga_query_once(&end, incarnation, minimum);
 	if (ga_row_int8(&rows, 0, 1) + 1 != (int64) tree->size)
 		ga_verify_bad(v, GA_VERIFY_PRESENT, 0,
 		              "Truncated: \"%s\" has " UINT64_FORMAT " leaves, the rows end at %lld.",
 		              tree->origin, tree->size, (long long) ga_row_int8(&rows, 0, 1));
 	ga_rows_free(&rows);
-	rows = ga_query(&orphan, incarnation, minimum, ga_int8(v->from_id), ga_int8(v->to_id));
+	rows = ga_query_once(&orphan, incarnation, minimum, ga_int8(v->from_id), ga_int8(v->to_id));
 	if (rows.count > 0)
 		ga_verify_bad(v, GA_VERIFY_PRESENT, ga_row_int8(&rows, 0, 1),
 		              "Leaf %lld of \"%s\" has no row any more.",
@@ -162,7 +162,7 @@ check_erased(GaVerify *v)
 	    "'audit_entry' AND r.outcome OPERATOR(pg_catalog.=) 'ok' AND r.resource_id "
 	    "OPERATOR(pg_catalog.=) e.id::pg_catalog.text)",
 	    INT8OID, INT8OID);
-	GaRows rows = ga_query(&find, ga_int8(v->from_id), ga_int8(v->to_id));
+	GaRows rows = ga_query_once(&find, ga_int8(v->from_id), ga_int8(v->to_id));
 
 	if (ga_row_int8(&rows, 0, 1) > 0)
 		ga_verify_bad(v, GA_VERIFY_DETAILS, ga_row_int8(&rows, 0, 1),

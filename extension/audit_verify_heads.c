@@ -222,10 +222,6 @@ check_heads_of(GaVerify *v, Walk *walk)
 		}
 		ga_rows_free(&rows);
 	} while (count == PAGE_HEADS);
-	if (walk->tree->size > 0 && walk->size < (int64) walk->tree->size)
-		ga_verify_bad(v, GA_VERIFY_HEADS,
-		              ga_verify_id_of(walk->tree, walk->size > 0 ? walk->size : 0),
-		              "The last leaves of \"%s\" are covered by no head.", walk->tree->origin);
 }
 
 /* The last head that the stream of heads was seen to hold: a copy of it, in the database. */
@@ -296,12 +292,15 @@ check_freshness(GaVerify *v, const Walk *last)
 	int64 id = 0;
 
 	if (last && last->tree->fork)
-		ga_verify_bad(v, GA_VERIFY_FRESH_HEAD, 0, "Nothing is signed: %s", last->tree->fork);
+		ga_verify_bad(v, GA_VERIFY_FRESH_HEAD, 0, "Fork: nothing is signed, since %s.",
+		              last->tree->fork);
+	if (last && last->tree->stopped)
+		ga_verify_bad(v, GA_VERIFY_FRESH_HEAD, 0, "Nothing is sealed: %s.", last->tree->stopped);
 	if (last && last->heads > 0)
 		since = last->last_at;
 	else
 	{
-		rows = ga_query(&oldest);
+		rows = ga_query_once(&oldest);
 		since = ga_row_timestamp(&rows, 0, 1);
 		id = ga_row_int8(&rows, 0, 2);
 		ga_rows_free(&rows);

@@ -11,6 +11,8 @@
  */
 #include "audit_verify.h"
 
+#include "miscadmin.h"
+
 /* Each answers with the id of the last audit row, or 0, and what is wrong. */
 static GaStmt learning_governance =
     GA_READ("WITH told AS (SELECT DISTINCT ON (e.resource_id) e.resource_id AS key, e.id, "
@@ -183,7 +185,7 @@ static void
 reconcile(void *arg)
 {
 	Attempt *attempt = arg;
-	GaRows rows = ga_query(attempt->stmt, ga_bool(attempt->pruned));
+	GaRows rows = ga_query_once(attempt->stmt, ga_bool(attempt->pruned));
 	uint64 row;
 
 	for (row = 0; row < rows.count; row++)
@@ -208,7 +210,7 @@ ga_verify_state(GaVerify *v)
 
 		if (!ga_try(reconcile, &attempt, &error))
 			ga_verify_bad(v, GA_VERIFY_STATE, 0, "The log cannot be read: %s.", error->message);
-		ga_verify_progress(v, "tables", i + 1);
+		CHECK_FOR_INTERRUPTS();
 	}
 	ga_verify_good(v, GA_VERIFY_STATE,
 	               "Configuration, roles, live prompts and approvals are what the log says.");

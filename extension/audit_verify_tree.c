@@ -118,7 +118,39 @@ check_root(GaVerify *v, GaAuditTree *tree)
 		              "The edge of \"%s\" does not hash to its root.", tree->origin);
 }
 
-/* The first leaf of an incarnation after the first tells of the tree before it. */
+/*
+ * The row that opened the incarnation is its first leaf, and tells, hashed, of the tree before it:
+ * "ORIGIN SIZE ROOT".
+ */
+static void
+check_link(GaVerify *v, const GaAuditTree *tree, const GaAuditTree *parent)
+{
+	static GaStmt find = GA_READ(
+	    "SELECT e.resource_id::pg_catalog.text, coalesce(pg_catalog.format('%s %s %s', "
+	    "$2::pg_catalog.text, $3::pg_catalog.int8, pg_catalog.encode($4::pg_catalog.bytea, "
+	    "'hex')), "
+	    "'')::pg_catalog.text FROM goldenarch.audit_entries e WHERE e.id OPERATOR(pg_catalog.=) $1 "
+	    "AND e.action OPERATOR(pg_catalog.=) 'audit.incarnation'",
+	    INT8OID, TEXTOID, INT8OID, BYTEAOID);
+	GaRows rows;
+	const char *expected = "none 0 -";
+
+	if (tree->size == 0 || tree->minimum_index > 0)
+		return;
+	rows = ga_query(&find, ga_int8(tree->link_id), ga_text(parent ? parent->origin : ""),
+	                ga_int8(tree->parent_size),
+	                ga_datum(PointerGetDatum(tree->parent_root), !tree->parent_root));
+	if (rows.count > 0 && parent)
+		expected = ga_row_text_present(&rows, 0, 2);
+	if (ga_verify_id_of(tree, 0) != tree->link_id || rows.count != 1 ||
+	    strcmp(ga_row_text_present(&rows, 0, 1), expected) != 0)
+		ga_verify_bad(
+		    v, GA_VERIFY_INCARNATIONS, tree->link_id,
+		    "The first leaf of \"%s\" is not the row that opened it after the tree before.",
+		    tree->origin);
+	ga_rows_free(&rows);
+}
+
 static void
 check_incarnation(GaVerify *v, int n)
 {
@@ -126,12 +158,9 @@ check_incarnation(GaVerify *v, int n)
 	GaAuditTree *parent = n > 0 ? v->trees[n - 1] : NULL;
 	uint8 root[GA_HASH_BYTES];
 
+	check_link(v, tree, parent);
 	if (tree->incarnation != n + 1)
 		ga_verify_bad(v, GA_VERIFY_INCARNATIONS, 0, "Incarnation %d is missing.", n + 1);
-	else if (tree->size > 0 && tree->minimum_index == 0 &&
-	         ga_verify_id_of(tree, 0) != tree->link_id)
-		ga_verify_bad(v, GA_VERIFY_INCARNATIONS, tree->link_id,
-		              "The first leaf of \"%s\" is not the row that opened it.", tree->origin);
 	else if (parent && tree->parent_size < 0)
 		ga_verify_bad(v, GA_VERIFY_INCARNATIONS, tree->link_id,
 		              "\"%s\" does not name the tree before it.", tree->origin);

@@ -235,6 +235,16 @@ ga_query_args(GaStmt *stmt, const GaArg *args, int nargs)
 	return rows;
 }
 
+GaRows
+ga_query_once_args(GaStmt *stmt, const GaArg *args, int nargs)
+{
+	GaRows rows = ga_query_args(stmt, args, nargs);
+
+	(void) SPI_freeplan(stmt->plan);
+	stmt->plan = NULL;
+	return rows;
+}
+
 void
 ga_rows_free(GaRows *rows)
 {

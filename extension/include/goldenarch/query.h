@@ -106,6 +106,11 @@ extern GA_EXPORT GaRows ga_query_args(GaStmt *stmt, const GaArg *args, int nargs
 #define ga_query(stmt, ...)                                        \
 	ga_query_args((stmt), (const GaArg[]){{0}, ##__VA_ARGS__} + 1, \
 	              (int) (sizeof((const GaArg[]){{0}, ##__VA_ARGS__}) / sizeof(GaArg)) - 1)
+/* The same, planned for this call alone: over whole tables, whose best plan changes in time. */
+extern GaRows ga_query_once_args(GaStmt *stmt, const GaArg *args, int nargs);
+#define ga_query_once(stmt, ...)                                        \
+	ga_query_once_args((stmt), (const GaArg[]){{0}, ##__VA_ARGS__} + 1, \
+	                   (int) (sizeof((const GaArg[]){{0}, ##__VA_ARGS__}) / sizeof(GaArg)) - 1)
 /* Give a result back before ga_leave does: for loops. */
 extern GA_EXPORT void ga_rows_free(GaRows *rows);
 /* Utility text made of our own identifiers only (GRANT, NOTIFY); never a caller's text unquoted. */

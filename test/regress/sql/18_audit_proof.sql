@@ -106,6 +106,123 @@ SELECT public.said('SELECT goldenarch.audit_export_heads(1, 0, 1)');
 SELECT public.said('SELECT goldenarch.audit_export_entries(1, 0, 1)');
 RESET ROLE;
 
+-- Sealed: proofs by the algorithms of RFC 9162 section 2.1.3 and 2.1.4, tiles from the leaves themselves.
+CREATE FUNCTION public.node(a bytea, b bytea) RETURNS bytea LANGUAGE sql AS $$ SELECT sha256('\x01'::bytea || a || b) $$;
+CREATE FUNCTION public.mth(h bytea[]) RETURNS bytea LANGUAGE plpgsql AS $$
+DECLARE
+  n int := cardinality(h);
+  k int := 1;
+BEGIN
+  IF n < 2 THEN RETURN coalesce(h[1], sha256('')); END IF;
+  WHILE k * 2 < n LOOP k := k * 2; END LOOP;
+  RETURN public.node(public.mth(h[1:k]), public.mth(h[k + 1:n]));
+END $$;
+CREATE FUNCTION public.included(proof jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  fn bigint := proof->>'leaf_index';
+  sn bigint := (proof->>'tree_size')::bigint - 1;
+  r bytea := decode(proof->>'leaf_hash', 'base64');
+  p bytea;
+BEGIN
+  FOR p IN SELECT decode(x, 'base64') FROM jsonb_array_elements_text(proof->'proof') WITH ORDINALITY u(x, n) ORDER BY n LOOP
+    IF sn = 0 THEN RETURN false; END IF;
+    IF fn % 2 = 1 OR fn = sn THEN
+      r := public.node(p, r);
+      WHILE fn % 2 = 0 AND fn <> 0 LOOP fn := fn / 2; sn := sn / 2; END LOOP;
+    ELSE
+      r := public.node(r, p);
+    END IF;
+    fn := fn / 2; sn := sn / 2;
+  END LOOP;
+  RETURN sn = 0 AND r = decode(proof->>'root_hash', 'base64');
+END $$;
+CREATE FUNCTION public.consistent(proof jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  first bigint := proof->>'old_size';
+  fn bigint := first - 1;
+  sn bigint := (proof->>'new_size')::bigint - 1;
+  path bytea[] := ARRAY(SELECT decode(x, 'base64') FROM jsonb_array_elements_text(proof->'proof') WITH ORDINALITY u(x, n) ORDER BY n);
+  fr bytea;
+  sr bytea;
+  c bytea;
+BEGIN
+  IF first = sn + 1 THEN RETURN cardinality(path) = 0 AND proof->'old_root_hash' = proof->'new_root_hash'; END IF;
+  IF first & (first - 1) = 0 THEN path := decode(proof->>'old_root_hash', 'base64') || path; END IF;
+  WHILE fn % 2 = 1 LOOP fn := fn / 2; sn := sn / 2; END LOOP;
+  fr := path[1];
+  sr := path[1];
+  FOREACH c IN ARRAY path[2:] LOOP
+    IF sn = 0 THEN RETURN false; END IF;
+    IF fn % 2 = 1 OR fn = sn THEN
+      fr := public.node(c, fr);
+      sr := public.node(c, sr);
+      WHILE fn % 2 = 0 AND fn <> 0 LOOP fn := fn / 2; sn := sn / 2; END LOOP;
+    ELSE
+      sr := public.node(sr, c);
+    END IF;
+    fn := fn / 2; sn := sn / 2;
+  END LOOP;
+  RETURN sn = 0 AND fr = decode(proof->>'old_root_hash', 'base64') AND sr = decode(proof->>'new_root_hash', 'base64');
+END $$;
+SELECT count(goldenarch.audit('ship', 'order', i::text)) FROM generate_series(1, 600) i;
+SELECT goldenarch.audit_seal() AS size \gset
+SELECT array_agg(e.leaf ORDER BY l.leaf_index) AS leaves FROM goldenarch.audit_leaves l JOIN goldenarch.audit_entries e USING (tenant, id) \gset
+SELECT * FROM public.verdict();
+SELECT bool_and(sealed) AS all_sealed FROM goldenarch.audit_log;
+SELECT count(*) = :size AS every_row, bool_and(public.included(p)) AS holds, bool_and(decode(p->>'leaf_hash', 'base64') = e.leaf) AS of_that_row,
+       bool_and(split_part(p->>'checkpoint', E'\n', 1) = p->>'origin' AND split_part(p->>'checkpoint', E'\n', 2) = p->>'tree_size'
+                AND split_part(p->>'checkpoint', E'\n', 3) = p->>'root_hash') AS of_that_head
+FROM goldenarch.audit_entries e, goldenarch.audit_inclusion_proof(e.id) p;
+SELECT bool_and(public.consistent(p)) AS holds,
+       bool_and(decode(p->>'old_root_hash', 'base64') = public.mth((:'leaves'::bytea[])[1:o])
+                AND decode(p->>'new_root_hash', 'base64') = public.mth((:'leaves'::bytea[])[1:n])) AS roots
+FROM unnest('{1,2,3,255,256,257,300,511,512,600}'::int[]) o, unnest(ARRAY[1, 2, 255, 256, 257, 512, 513, :size]) n,
+     goldenarch.audit_consistency_proof(o, n) p WHERE o <= n;
+SELECT p->'proof' AS from_nothing FROM goldenarch.audit_consistency_proof(0, 5) p;
+SELECT goldenarch.audit_consistency_proof(6, 5);
+SELECT regexp_replace(public.said(format('SELECT goldenarch.audit_consistency_proof(1, %s)', :size + 1)), '\d{3,}', 'N');
+SELECT goldenarch.audit_tile(0, i) = (SELECT string_agg(x, '' ORDER BY n)
+  FROM unnest((:'leaves'::bytea[])[i * 256 + 1:i * 256 + 256]) WITH ORDINALITY u(x, n)) AS tile FROM generate_series(0, 2) i;
+SELECT goldenarch.audit_tile(1, 0) = public.mth((:'leaves'::bytea[])[1:256]) || public.mth((:'leaves'::bytea[])[257:512]) AS tile_above,
+       goldenarch.audit_tile(1, 1) IS NULL AND goldenarch.audit_tile(2, 0) IS NULL AND goldenarch.audit_tile(0, 0, 2) IS NULL AS no_others;
+-- An export is all of it, in pages.
+SELECT incarnation, reason, size = :size AS size, minimum_index, parent_size, parent_root, vkeys FROM goldenarch.audit_incarnations();
+SELECT count(*) = :size AS every_leaf, bool_and(sha256('\x00'::bytea || x.entry) = (:'leaves'::bytea[])[x.leaf_index + 1]) AS in_order,
+       bool_and(position(sha256(convert_to(E'goldenarch.commit/1\n', 'UTF8') || x.salt || convert_to(x.details_text, 'UTF8'))
+                IN x.entry) > 0) AS commitments,
+       count(*) FILTER (WHERE x.salt IS NULL) AS redacted
+FROM generate_series(0, 10) p, goldenarch.audit_export_entries(1, p * 100, 100) x;
+SELECT tree_size = :size AS size, root_hash = public.mth(:'leaves'::bytea[]) AS root, split_part(note, E'\n', 2) = :'size' AS note
+FROM goldenarch.audit_export_heads(1, 0, 10);
+SELECT count(*) FROM goldenarch.audit_export_heads(1, (SELECT max(head_id) FROM goldenarch.audit_export_heads(1, 0, 10)), 10);
+-- A part of the log, and one tenant's.
+SELECT count(*), bool_and(ok) FROM goldenarch.audit_verify(300, 310);
+SET ROLE proof_acme;
+SELECT public.included(goldenarch.audit_inclusion_proof(:acme)) AS of_ones_own;
+SELECT replace(public.said(format('SELECT goldenarch.audit_inclusion_proof(%s)', :bravo)), :'bravo', 'ID') AS foreign_row;
+SELECT public.consistent(goldenarch.audit_consistency_proof(1, 2)) AS between_heads;
+SELECT check_name, ok, first_bad_id FROM goldenarch.audit_verify() WHERE ok;
+RESET ROLE;
+BEGIN;
+ALTER TABLE goldenarch.audit_entries_rows DISABLE TRIGGER ALL;
+ALTER TABLE goldenarch.audit_entries DISABLE TRIGGER ALL;
+ALTER TABLE goldenarch.audit_tiles DISABLE TRIGGER ALL;
+-- Somebody else's row is bad: not this tenant's business. Its own tile: it is.
+UPDATE goldenarch.audit_entries SET subject = 'x', entry = '\x00' WHERE id = :bravo;
+SET ROLE proof_acme;
+SELECT count(*) FROM goldenarch.audit_verify() WHERE NOT ok;
+RESET ROLE;
+UPDATE goldenarch.audit_tiles SET hashes = set_byte(hashes, 8191, get_byte(hashes, 8191) # 1) WHERE index = 0;
+SET ROLE proof_acme;
+SELECT check_name, detail ~ '^Tile 0/0 ' AS tile FROM goldenarch.audit_verify() WHERE NOT ok;
+SELECT left(public.said(format('SELECT goldenarch.audit_inclusion_proof(%s)', :acme)), 7) AS refused;
+RESET ROLE;
+SELECT public.said(format('SELECT goldenarch.audit_inclusion_proof(%s)', :bravo)) ~ '^XX001' AS refused;
+DELETE FROM goldenarch.audit_tiles WHERE index = 1;
+SELECT left(public.said('SELECT goldenarch.audit_tile(0, 1)'), 5) AS missing_tile;
+ROLLBACK;
+DROP FUNCTION public.included(jsonb), public.consistent(jsonb), public.mth(bytea[]), public.node(bytea, bytea);
+
 -- State that changed with nothing in the log is found, whoever changed it.
 BEGIN;
 ALTER TABLE goldenarch.learning_governance DISABLE TRIGGER USER;
