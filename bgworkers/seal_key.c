@@ -167,43 +167,54 @@ make_key_file(const char *path, char why[SEAL_REASON_MAX])
 	return ok && why[0] == '\0';
 }
 
-/* Nobody is asked for a passphrase. */
-static int
-no_passphrase(char *buffer, int size, int writing, void *arg)
+/* One block of PEM into the next place of keys. */
+static bool
+take_key(SealKeys *keys, const char *name, const unsigned char *data, long bytes, const char *path,
+         char why[SEAL_REASON_MAX])
 {
-	(void) buffer;
-	(void) size;
-	(void) writing;
-	(void) arg;
-	return -1;
+	size_t seed_bytes = GA_ED25519_KEY_BYTES;
+	size_t public_bytes = GA_ED25519_KEY_BYTES;
+	EVP_PKEY *key;
+	bool ok;
+
+	if (strcmp(name, PEM_STRING_PKCS8INF) != 0)
+		return refuse(why, path, "holds something else than unencrypted PKCS #8 private keys");
+	if (keys->n == SEAL_KEYS_MAX)
+		return refuse(why, path, "holds more than eight keys");
+	key = d2i_AutoPrivateKey(NULL, &data, bytes);
+	ok = key && EVP_PKEY_get_id(key) == EVP_PKEY_ED25519 &&
+	     EVP_PKEY_get_raw_private_key(key, keys->seeds[keys->n], &seed_bytes) == 1 &&
+	     EVP_PKEY_get_raw_public_key(key, keys->public_keys[keys->n], &public_bytes) == 1;
+	EVP_PKEY_free(key);
+	if (!ok)
+		return refuse(why, path, "holds a key that is not of Ed25519");
+	keys->n++;
+	return true;
 }
 
 static bool
 take_keys(SealKeys *keys, const char *pem, int bytes, const char *path, char why[SEAL_REASON_MAX])
 {
 	BIO *bio = BIO_new_mem_buf(pem, bytes);
-	EVP_PKEY *key = NULL;
 	bool ok = bio != NULL;
+	char *name;
+	char *header;
+	unsigned char *data;
+	long nbytes;
 
-	while (ok && (key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL)) != NULL)
+	ERR_clear_error();
+	while (ok && PEM_read_bio(bio, &name, &header, &data, &nbytes) == 1)
 	{
-		size_t seed_bytes = GA_ED25519_KEY_BYTES;
-		size_t public_bytes = GA_ED25519_KEY_BYTES;
-
-		if (keys->n == SEAL_KEYS_MAX)
-			ok = refuse(why, path, "holds more than eight keys");
-		else if (EVP_PKEY_get_id(key) != EVP_PKEY_ED25519 ||
-		         EVP_PKEY_get_raw_private_key(key, keys->seeds[keys->n], &seed_bytes) != 1 ||
-		         EVP_PKEY_get_raw_public_key(key, keys->public_keys[keys->n], &public_bytes) != 1)
-			ok = refuse(why, path, "holds a key that is not of Ed25519");
-		else
-			keys->n++;
-		EVP_PKEY_free(key);
+		ok = take_key(keys, name, data, nbytes, path, why);
+		OPENSSL_free(name);
+		OPENSSL_free(header);
+		OPENSSL_clear_free(data, (size_t) nbytes);
 	}
-	if (ok && (keys->n == 0 || !BIO_eof(bio)))
-		ok = refuse(why, path, "is not made of unencrypted PEM private keys alone");
+	/* At the end no further block begins; anything else is a block that cannot be read. */
+	if (ok && (keys->n == 0 || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE))
+		ok = refuse(why, path, "is not made of whole PEM blocks");
 	BIO_free(bio);
-	ERR_clear_error(); /* the end of the file counts as an error there */
+	ERR_clear_error();
 	return ok;
 }
 

@@ -62,9 +62,9 @@ ga_seal_tree(GaSealTree *tree)
 	    "t.minimum_index::pg_catalog.int8, t.fork::pg_catalog.text, t.stopped::pg_catalog.text, "
 	    "t.unsigned::pg_catalog.text, coalesce(h.size, -1)::pg_catalog.int8, "
 	    "coalesce(h.signed_at, '-infinity')::pg_catalog.timestamptz "
-	    "FROM goldenarch.audit_trees t LEFT JOIN LATERAL (SELECT x.size, x.signed_at FROM "
-	    "goldenarch.audit_heads x WHERE x.incarnation OPERATOR(pg_catalog.=) t.incarnation ORDER "
-	    "BY x.id USING OPERATOR(pg_catalog.>) LIMIT 1) h ON true ORDER BY t.incarnation USING "
+	    "FROM goldenarch.audit_trees t LEFT JOIN (SELECT x.incarnation, x.size, x.signed_at FROM "
+	    "goldenarch.audit_heads x ORDER BY x.id USING OPERATOR(pg_catalog.>) LIMIT 1) h ON "
+	    "h.incarnation OPERATOR(pg_catalog.=) t.incarnation ORDER BY t.incarnation USING "
 	    "OPERATOR(pg_catalog.>) LIMIT 1");
 	GaRows rows = ga_query(&find);
 	bool isnull;

@@ -46,6 +46,26 @@ static GaStmt read_approvals =
     COUNT_BY("state", "approvals", "x.state OPERATOR(pg_catalog.=) 'pending'");
 static GaStmt read_dead_letters = COUNT_BY("source", "dead_letters", "x.resolved_at IS NULL");
 
+/* The last audit tree, alone. */
+#define OF_TREE(value)                                                                     \
+	GA_STMT("SELECT '{}'::pg_catalog.jsonb, (" value ")::pg_catalog.float8 FROM "          \
+	        "goldenarch.audit_trees t WHERE t.incarnation OPERATOR(pg_catalog.=) (SELECT " \
+	        "pg_catalog.max(x.incarnation) FROM goldenarch.audit_trees x)")
+#define SECONDS_SINCE(time) \
+	"pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) " time ")"
+#define UNSEALED                                                                               \
+	"FROM goldenarch.audit_entries_rows e WHERE e.xid OPERATOR(pg_catalog.>=) "                \
+	"pg_catalog.pg_snapshot_xmax(t.sealed) OR e.xid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT " \
+	"s.x FROM pg_catalog.pg_snapshot_xip(t.sealed) s(x)))"
+
+static GaStmt read_tree_size = OF_TREE("t.size");
+static GaStmt read_unsealed = OF_TREE("SELECT pg_catalog.count(*) " UNSEALED);
+static GaStmt read_seal_lag =
+    OF_TREE("SELECT coalesce(" SECONDS_SINCE("pg_catalog.min(e.at)") ", 0) " UNSEALED);
+static GaStmt read_head_age = OF_TREE("coalesce((SELECT " SECONDS_SINCE(
+    "h.signed_at") " FROM goldenarch.audit_heads h "
+                   "ORDER BY h.id USING OPERATOR(pg_catalog.>) LIMIT 1), 0)");
+
 static const Gauge gauges[] = {
     {"goldenarch_build_info", "Version of the library that answers", &read_version},
     {"goldenarch_tasks", "Unfinished tasks", &read_tasks},
@@ -53,6 +73,11 @@ static const Gauge gauges[] = {
     {"goldenarch_peer_reviews", "Open peer reviews", &read_reviews},
     {"goldenarch_escalations", "Open escalations", &read_escalations},
     {"goldenarch_approvals", "Approval requests that wait for a decision", &read_approvals},
+    {"goldenarch_audit_tree_size", "Leaves of the audit tree", &read_tree_size},
+    {"goldenarch_audit_unsealed_rows", "Audit rows that are no leaves yet", &read_unsealed},
+    {"goldenarch_audit_seal_lag_seconds", "Age of the oldest audit row that is no leaf yet",
+     &read_seal_lag},
+    {"goldenarch_audit_head_age_seconds", "Age of the last head of the audit tree", &read_head_age},
     {"goldenarch_dlq_messages", "Unresolved dead letters by source", &read_dead_letters},
 };
 

@@ -24,3 +24,18 @@ CREATE OR REPLACE FUNCTION goldenarch.audit_accept_fork(reason text) RETURNS tex
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_audit_accept_fork';
 COMMENT ON FUNCTION goldenarch.audit_accept_fork(text) IS
 'Opens a new incarnation after a tree that the sealer refuses to sign (a restored backup, a rewound server): its first leaf, the audit row audit.incarnation, names the origin, size and root of that tree. Returns the new origin. reason: 1 to 1000 bytes. Errors: 22023, 55000 (the tree is not forked), 25006 (standby). Call it in FROM. Permission: system.admin.';
+
+CREATE OR REPLACE FUNCTION goldenarch.audit_prune(before_index bigint, reason text) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_audit_prune';
+COMMENT ON FUNCTION goldenarch.audit_prune(bigint, text) IS
+'Removes the entries of the running incarnation whose leaves lie below before_index, and those of all incarnations before it; returns how many. Proofs of what is left, and the tree itself, stay good. The links between incarnations stay, too. It leaves the audit row audit.prune with the root at that index. reason: 1 to 1000 bytes. Errors: 22023, 55000 (above the last head that is anchored, or signed where goldenarch.nats_url is not set; a forked tree), 55006 (a hold), 25006 (standby). Call it in FROM. Permission: system.admin.';
+
+CREATE OR REPLACE FUNCTION goldenarch.set_audit_hold(name text, reason text) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_set_audit_hold';
+COMMENT ON FUNCTION goldenarch.set_audit_hold(text, text) IS
+'A legal hold: while there is one, nothing of the audit log is pruned. A name that is held already gets the new reason. name: 1 to 128 bytes, reason: 1 to 1000. Errors: 22023, 25006. Call it in FROM. Permission: system.admin.';
+
+CREATE OR REPLACE FUNCTION goldenarch.drop_audit_hold(name text, reason text) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_drop_audit_hold';
+COMMENT ON FUNCTION goldenarch.drop_audit_hold(text, text) IS
+'Ends a legal hold; the reason is in the audit row. Errors: 22023, 42704 (no such hold), 25006. Call it in FROM. Permission: system.admin.';

@@ -35,7 +35,7 @@ for my $read (
 	my ($status, undef, $err) = $s->run_psql("SELECT $read");
 	is($err, '', "$read answers");
 }
-for my $rows (qw(health() budget_verify() get_pending_approvals_count() metrics budget_limits budget_transactions audit_log
+for my $rows (qw(health() budget_verify() get_pending_approvals_count() metrics budget_limits budget_transactions audit_log audit_status()
 	governance_status learning_stats agent_prompts pending_approvals tasks escalations dlq_messages bridge_status sandbox_jobs
 	sandbox_executors circuit_breakers))
 {
@@ -58,7 +58,8 @@ for my $write (
 	"add_jwt_key('k2', 'HS256', 'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow')",
 	"grant_access('joe', 'executor')", "repair_grants()", "set_rate_limit('calls', '1/minute')", "set_breaker('b')",
 	"run_maintenance()", "schedule_maintenance()", "start_workers()", "breaker_reset_all()", "revoke_access('joe', 'app')",
-	"unmap_role('joe')")
+	"unmap_role('joe')", "audit_seal()", "audit_accept_fork('x')", "audit_prune(1, 'x')", "set_audit_hold('a', 'x')",
+	"drop_audit_hold('a', 'x')")
 {
 	like($s->fails("SELECT goldenarch.$write"), qr/^25006: /, "$write would write");
 }

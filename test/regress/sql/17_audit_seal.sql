@@ -90,6 +90,28 @@ FROM goldenarch.audit_trees t, goldenarch.audit_trees p, goldenarch.audit_entrie
 WHERE t.incarnation = 2 AND p.incarnation = 1 AND e.id = t.link_id AND l.id = e.id AND l.incarnation = 2 AND l.leaf_index = 0;
 SELECT tree_size FROM goldenarch.audit_checkpoint();
 
+-- Pruning: never above a signed head, and here is none; what a hold does; what is told of it.
+SELECT goldenarch.audit_prune(1, 'old');
+UPDATE goldenarch.audit_trees SET fork = 'again' WHERE incarnation = 2;
+SELECT goldenarch.audit_prune(1, 'old');
+UPDATE goldenarch.audit_trees SET fork = NULL WHERE incarnation = 2;
+SELECT goldenarch.audit_prune(NULL, 'old');
+SELECT goldenarch.audit_prune(0, 'old');
+SELECT goldenarch.audit_prune(1, NULL);
+SELECT goldenarch.set_audit_hold('', 'x'), 1;
+SELECT goldenarch.set_audit_hold('case 7', NULL);
+SELECT goldenarch.set_audit_hold(repeat('x', 129), 'x');
+SELECT goldenarch.set_audit_hold('case 7', 'a letter came');
+SELECT goldenarch.set_audit_hold('case 7', 'another letter came');
+SELECT goldenarch.audit_prune(1, 'old');
+SELECT name, reason FROM goldenarch.audit_holds;
+SELECT value FROM goldenarch.audit_status() WHERE item = 'holds';
+SELECT goldenarch.drop_audit_hold('case 8', 'no');
+SELECT goldenarch.drop_audit_hold('case 7', NULL);
+SELECT goldenarch.drop_audit_hold('case 7', 'closed');
+SELECT action, resource_id, details FROM goldenarch.audit_log WHERE action LIKE 'audit.hold%' ORDER BY id;
+SELECT name FROM goldenarch.metrics WHERE name LIKE 'goldenarch_audit_%' AND kind = 'gauge' ORDER BY name;
+
 -- Who may.
 SET ROLE seal_joe;
 SELECT goldenarch.audit_seal();
