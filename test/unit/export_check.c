@@ -527,6 +527,67 @@ check_every_byte(void)
 	close(folder);
 }
 
+static bool
+anchors_from(int folder, const char *text)
+{
+	char path[100];
+	char why[GA_WHY_MAX];
+
+	forge_must(ga_file_write(folder, "anchors", text, strlen(text)));
+	snprintf(path, sizeof(path), "%s/anchors", base);
+	check_begin(ORIGIN_1);
+	check.anchored = true;
+	return ga_anchors_read(&check.anchors, &check.trust, path, why);
+}
+
+/* Heads from outside in both forms, by strangers, of another log, and what is none. */
+static void
+check_anchors(void)
+{
+	static char ours[20000];
+	static char theirs[20000];
+	ForgedLog log;
+	int folder = forge_folder(base);
+	size_t bytes;
+	char *note;
+
+	forge_init(&log);
+	memcpy(log.seed, other_seed, sizeof(other_seed));
+	forge_write(&log, folder, WRITE_ALL);
+	forge_must(ga_file_read(folder, "heads", theirs, sizeof(theirs) - 1, &bytes) == GA_FILE_OK);
+	forge_init(&log);
+	forge_write(&log, folder, WRITE_ALL);
+	forge_manifest(folder, 1, 0);
+	forge_must(ga_file_read(folder, "checkpoint", ours, 5000, &bytes) == GA_FILE_OK);
+	note = strdup(ours);
+	snprintf(ours + bytes, sizeof(ours) - bytes, "\n%s%s", note, note);
+	CHECK(anchors_from(folder, ours) && check.anchors.n == 3);
+	ga_check_folder(&check, folder);
+	CHECK(find("anchors", 1) != NULL && find("anchors", 1)->verdict == GA_OK);
+	CHECK(anchors_from(folder, theirs) && check.anchors.n == 5);
+	ga_check_folder(&check, folder);
+	CHECK(ga_report_verdict(&check.report) == GA_UNKNOWN);
+	CHECK(strstr(find("anchors", 1)->detail, "key unknown") != NULL);
+	CHECK(!anchors_from(folder, "nothing\n"));
+	CHECK(!anchors_from(folder, "{\"note\":\"nothing\"}\n"));
+	CHECK(!anchors_from(folder, "{\"note\":"));
+	CHECK(anchors_from(folder, "") && check.anchors.n == 0);
+
+	/* of an incarnation that the export does not have */
+	log.origin = ORIGIN_2;
+	forge_write(&log, folder, WRITE_CHECKPOINT);
+	forge_must(ga_file_read(folder, "checkpoint", ours, 5000, &bytes) == GA_FILE_OK);
+	ours[bytes] = '\0';
+	log.origin = ORIGIN_1;
+	forge_write(&log, folder, WRITE_CHECKPOINT);
+	CHECK(anchors_from(folder, ours));
+	ga_check_folder(&check, folder);
+	CHECK(find("anchors", 0) != NULL && find("anchors", 0)->verdict == GA_BAD);
+	CHECK(strstr(find("anchors", 0)->detail, "truncated") != NULL);
+	free(note);
+	close(folder);
+}
+
 static void
 check_numbers(void)
 {
@@ -584,6 +645,7 @@ main(int argc, char **argv)
 		run_attack(&attacks[i]);
 	check_incarnations();
 	check_pruned();
+	check_anchors();
 	check_numbers();
 	check_every_byte();
 	ga_check_free(&check);

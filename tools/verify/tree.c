@@ -527,8 +527,12 @@ report(GaTreeWork *work)
 	ga_report_add(to, GA_INTEGRITY, "heads", tree->incarnation, &work->history);
 	ga_report_add(to, GA_INTEGRITY, "rules", tree->incarnation, &work->rules);
 	ga_report_add(to, GA_INTEGRITY, "commitments", tree->incarnation, &work->opened);
-	if (work->anchored.count > 0 || (tree->last && work->check->anchored))
+	if (work->anchored.count + work->strange_anchors > 0 || (tree->last && work->check->anchored))
 	{
+		if (work->strange_anchors > 0)
+			ga_doubt(&work->anchored,
+			         "key unknown: no key that was given signed %" PRIu64 " of the anchored heads",
+			         work->strange_anchors);
 		if (work->anchored.count == 0)
 			ga_doubt(&work->anchored, "no anchored head is of this log");
 		ga_praise(&work->anchored, "%" PRIu64 " anchored heads agree with the leaves",

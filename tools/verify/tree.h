@@ -62,6 +62,7 @@ typedef struct GaTreeWork
 	uint64_t pruned_heads;
 	size_t anchor;
 	size_t anchors_end;
+	uint64_t strange_anchors; /* anybody may have written those */
 	int64_t anchor_time;
 	GaOpenings openings;
 

@@ -124,15 +124,14 @@ ga_tree_heads_meet(GaTreeWork *work)
 
 		if (anchor->size > work->edge.size)
 			break;
-		work->anchored.count++;
 		if (anchor->by != GA_SIGNED)
-			ga_fault(&work->anchored, (int64_t) anchor->size, -1, "an anchored head: %s",
-			         ga_signed_text(anchor->by));
+			work->strange_anchors++;
 		else if (anchor->size == work->edge.size)
 			meet(work, &work->anchored, "anchored head", anchor->root, anchor->by,
 			     &work->agreed_anchor);
 		else
 			work->pruned_heads++;
+		work->anchored.count += anchor->by == GA_SIGNED;
 		if (anchor->by == GA_SIGNED && anchor->time > work->anchor_time)
 			work->anchor_time = anchor->time;
 	}
@@ -156,15 +155,14 @@ judge_rest(GaTreeWork *work)
 	{
 		const GaAnchor *anchor = &anchors->list[work->anchor];
 
-		work->anchored.count++;
 		if (anchor->by != GA_SIGNED)
-			ga_fault(&work->anchored, (int64_t) anchor->size, -1, "an anchored head: %s",
-			         ga_signed_text(anchor->by));
+			work->strange_anchors++;
 		else if (!work->broken || anchor->size > work->tree->size)
 			ga_fault(&work->anchored, (int64_t) work->tree->size, -1,
 			         "truncated: a head of size %" PRIu64 " was anchored", anchor->size);
 		else
 			ga_doubt(&work->anchored, "the leaves up to an anchored head could not be looked at");
+		work->anchored.count += anchor->by == GA_SIGNED;
 		if (anchor->by == GA_SIGNED && anchor->time > work->anchor_time)
 			work->anchor_time = anchor->time;
 	}
