@@ -130,14 +130,49 @@ COMMIT;
 SELECT goldenarch.logout();
 SELECT goldenarch.logout();
 
--- Expiry ends an identity, and leaves nobody.
-SELECT goldenarch.issue_jwt('brief', 'observer', ttl => '2 seconds') AS brief \gset
+-- Expiry ends an identity, also in the middle of a transaction, and leaves nobody: not the mapped role either.
+SELECT goldenarch.issue_jwt('brief', 'observer', ttl => '60 seconds') AS brief \gset
 SELECT subject FROM goldenarch.authenticate(:'brief', true);
-SELECT pg_sleep(2.1);
+:who
+SET goldenarch.debug_clock_offset = '61 s';
 :who
 SELECT subject FROM goldenarch.authenticate(:'brief', true);
 SELECT goldenarch.logout();
+RESET goldenarch.debug_clock_offset;
 RESET goldenarch.allow_session_identity;
+CREATE FUNCTION public.later() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog
+  AS $$ SELECT set_config('goldenarch.debug_clock_offset', '61', false) $$;
+SET ROLE ident_mapped;
+BEGIN;
+SELECT subject FROM goldenarch.authenticate(:'brief');
+SELECT goldenarch.has_permission('task.view'), goldenarch.has_permission('task.create');
+SELECT public.later();
+:who
+SELECT goldenarch.has_permission('task.view'), goldenarch.has_permission('task.create');
+SAVEPOINT a;
+SELECT goldenarch.create_task('after the end');
+ROLLBACK TO a;
+SELECT goldenarch.logout();
+:who
+COMMIT;
+:who
+RESET ROLE;
+RESET goldenarch.debug_clock_offset;
+DROP FUNCTION public.later();
+
+-- A cursor's rows are those of the identity of its first FETCH; rows WITH HOLD outlive it. Both are documented.
+SET ROLE ident_mapped;
+BEGIN;
+DECLARE c CURSOR FOR SELECT subject FROM goldenarch.whoami(), generate_series(1, 2);
+DECLARE h CURSOR WITH HOLD FOR SELECT subject FROM goldenarch.whoami();
+FETCH c;
+SELECT subject FROM goldenarch.authenticate(:'carol');
+FETCH c;
+COMMIT;
+FETCH h;
+CLOSE h;
+:who
+RESET ROLE;
 
 -- Another's SECURITY DEFINER function counts as its owner, unless a token is shown.
 CREATE FUNCTION public.as_owner() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT subject FROM goldenarch.whoami()';
