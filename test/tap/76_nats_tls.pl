@@ -10,7 +10,9 @@ use MIME::Base64 qw(encode_base64url);
 use GoldenArch::Head;
 use GoldenArch::Stack;
 
-my $s = GoldenArch::Stack->new(preload => 1);
+my $key = "/tmp/goldenarch-tls-$$.key";
+END { unlink glob "$key*" }
+my $s = GoldenArch::Stack->new(preload => 1, set => { 'goldenarch.audit_key_file' => $key });
 my $port;
 
 sub file
@@ -124,6 +126,14 @@ refused('a client certificate without its key', 'key values mismatch', url => "t
 # ---- name and password, token ----
 broker(tls('server') . "authorization { users: [ { user: bridge, password: opensesame } ] }\n");
 works('name and password', url => "tls://bridge:opensesame\@localhost:$port", ca => $ca);
+ok($s->poll("SELECT EXISTS (SELECT FROM goldenarch.audit_anchors WHERE size > 0)"), 'heads are anchored over TLS');
+{
+	local $ENV{SSL_CERT_FILE} = $ca;
+	like(GoldenArch::Stack::command('tools/anchored-heads', "tls://bridge:opensesame\@localhost:$port"), qr/^goldenarch\/\S+\n\d+\n/, 'and fetched over TLS');
+	ok(!eval { GoldenArch::Stack::command('tools/anchored-heads', "tls://bridge:shutsesame\@localhost:$port") }, 'not with a wrong password');
+	$ENV{SSL_CERT_FILE} = "$s->{dir}/other.pem";
+	ok(!eval { GoldenArch::Stack::command('tools/anchored-heads', "tls://bridge:opensesame\@localhost:$port") }, 'not from a server of another authority');
+}
 unlike($s->sql('SELECT server FROM goldenarch.bridge_status'), qr/opensesame|bridge/, 'bridge_status shows neither');
 refused('a wrong password', 'authorization violation', url => "tls://bridge:shutsesame\@localhost:$port", ca => $ca);
 # Refused twice, cnats closes a connection for good: another process must take over when the server's users are corrected.

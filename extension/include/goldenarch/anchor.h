@@ -47,9 +47,9 @@ extern GA_EXPORT bool ga_anchor_tree(GaAnchorTree *tree);
 extern GA_EXPORT bool ga_anchor_signed(const GaAnchorTree *tree, const char *note, size_t bytes,
                                        GaAnchor *head);
 /*
- * Did the stored tree grow from each of the n held heads, and is its own last head its? Null: yes.
- * yes. Otherwise why not, beginning with "fork" or "truncated"; audit_trees.fork then says so, too,
- * and nothing more is signed.
+ * Did the stored tree grow from each of the n held heads, and is its own last head one of its?
+ * Null: yes. Otherwise why not, beginning with "fork" or "truncated"; audit_trees.fork then says so,
+ * too, and nothing more is signed.
  */
 extern GA_EXPORT const char *ga_anchor_judge(const GaAnchorTree *tree, const GaAnchor *held, int n);
 /* Note in audit_anchors what the stream holds; sequence 0: nothing, which is news, too. */
