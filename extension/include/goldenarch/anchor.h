@@ -48,7 +48,7 @@ extern GA_EXPORT bool ga_anchor_signed(const GaAnchorTree *tree, const char *not
                                        GaAnchor *head);
 /*
  * Did the stored tree grow from each of the n held heads, and is its own last head one of its?
- * Null: yes. Otherwise why not, beginning with "fork" or "truncated"; audit_trees.fork then says so,
+ * Null: yes. Otherwise why not, from "fork" or "truncated" on; audit_trees.fork then says so,
  * too, and nothing more is signed.
  */
 extern GA_EXPORT const char *ga_anchor_judge(const GaAnchorTree *tree, const GaAnchor *held, int n);
