@@ -260,7 +260,7 @@ put_in_time(GaRing *ring, const GaRecord *record, TimestampTz deadline, Place *p
 	{
 		long left = ms_left(deadline);
 
-		if (left <= 0 || ProcDiePending)
+		if (left <= 0)
 			break;
 		(void) ConditionVariableTimedSleep(&ring->room, Min(left, ROOM_POLL_MS),
 		                                   GA_WAIT_EVENT("GoldenarchDenialRoom"));

@@ -22,6 +22,7 @@
 
 #define LOCK_CLASS 0x6761 /* advisory locks of SQL use classes 1 and 2 */
 #define POLL_MS 5
+#define ENDING_MS 1000
 
 static const char *const names[] = {"goldenarch denial", "goldenarch seal"};
 
@@ -36,6 +37,7 @@ typedef struct Segment
 typedef struct Run
 {
 	TimestampTz deadline;
+	bool ending;
 	LOCKTAG tag;
 	bool locked;
 	dsm_segment *segment;
@@ -43,11 +45,21 @@ typedef struct Run
 	BgwHandleStatus status;
 } Run;
 
-/* No longer: the time is up, or this backend is told to end while its interrupts are held. */
+/*
+ * The time is up. A backend that is told to end while its interrupts are held waits little longer:
+ * enough for a worker that can start, and a server that stops starts none.
+ */
 static bool
-over(const Run *run)
+over(Run *run)
 {
-	return ProcDiePending || GetCurrentTimestamp() >= run->deadline;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (ProcDiePending && !run->ending)
+	{
+		run->ending = true;
+		run->deadline = Min(run->deadline, TimestampTzPlusMilliseconds(now, ENDING_MS));
+	}
+	return now >= run->deadline;
 }
 
 static void

@@ -121,6 +121,25 @@ $s->sql('ALTER SYSTEM RESET goldenarch.audit_wait');
 $s->sql('SELECT pg_reload_conf()');
 sleep 0.3;
 
+# One floods without pause, the other is answered in time.
+my $flood = File::Temp->new;
+print $flood map { deny("flood.n$_") . ";\n" } 1 .. 50000;
+close $flood;
+my @flood = map { IPC::Run::start([ "$GoldenArch::Stack::BIN/psql", '-X', '-q', '-d', $s->dsn(user => 'joe') ],
+	'<', $flood->filename, '>', '/dev/null', '2>', '/dev/null') } 1 .. 6;
+sleep 0.5;
+my @slow;
+for (1 .. 20)
+{
+	my $asked = time;
+	$jim->query(deny("heard.n$_"));
+	push @slow, $jim->error if $jim->error !~ /^42501: / || time - $asked > 2;
+}
+is("@slow", '', 'while one floods, another is denied in time');
+$_->kill_kill for @flood;
+$s->poll("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%flood.n%' AND usename = 'joe'", 0);
+is($s->sql("SELECT count(*) FROM goldenarch.audit_log WHERE resource_id LIKE 'heard.n%'"), 20, 'and on record');
+
 # A caller that is cancelled, times out or is ended while it waits: its record stays.
 kill 'STOP', $pid;
 $joe[0]->query("SET statement_timeout = 300");

@@ -22,7 +22,7 @@ sub recorded
 	return $s->sql("SELECT count(*) FROM goldenarch.audit_log WHERE outcome = 'denied' AND resource_id = '$name'");
 }
 
-my $joe = $s->session(user => 'joe');
+my ($joe, $admin) = ($s->session(user => 'joe'), $s->session);
 $joe->query('BEGIN');
 $joe->query(deny('a.first'));
 like($joe->error, qr/^42501: /, 'a denial');
@@ -32,12 +32,19 @@ $joe->query('SET statement_timeout = 1');
 $joe->query(deny('a.timeout'));
 like($joe->error, qr/^42501: /, 'a timeout cannot cut it short');
 is(recorded('a.timeout'), 1, 'nor make it unrecorded');
+my $ended = $s->session(user => 'joe');
+$admin->query('BEGIN; LOCK TABLE goldenarch.audit_entries IN ACCESS EXCLUSIVE MODE');
+$ended->send(deny('a.ended'));
+ok($s->poll("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'goldenarch denial' AND wait_event_type = 'Lock'", 1),
+	'a denial is being recorded');
+$s->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%a.ended%' AND usename = 'joe'");
+$admin->query('ROLLBACK');
+ok($s->poll("SELECT count(*) FROM goldenarch.audit_log WHERE resource_id = 'a.ended'", 1), 'the end of its caller does not stop it');
 $s->sql("BEGIN; SELECT goldenarch.issue_jwt('ghost', 'observer'); ROLLBACK");
 is($s->sql("SELECT count(*) FROM goldenarch.audit_log WHERE action = 'issue_jwt'"), 1,
 	'a token issued and rolled back is on record');
 
 # Many at a time, all of which wait for somebody's lock.
-my $admin = $s->session;
 $admin->query('BEGIN; LOCK TABLE goldenarch.audit_entries IN ACCESS EXCLUSIVE MODE');
 my @many = map { $s->session(user => 'joe') } 1 .. 8;
 $many[ $_ - 1 ]->send(deny("b.n$_")) for 1 .. 8;
