@@ -137,7 +137,7 @@ extends_last_head(const GaSealTree *tree, bool *known, char why[SEAL_REASON_MAX]
 
 /* As that, of the head that is anchored outside, as far as the relay has told. */
 static bool
-extends_anchor(const GaSealTree *tree, bool head_known, char why[SEAL_REASON_MAX])
+extends_anchor(const GaSealTree *tree, bool keyed, bool head_known, char why[SEAL_REASON_MAX])
 {
 	static GaStmt find = GA_STMT(
 	    "SELECT a.size::pg_catalog.int8, a.root::pg_catalog.bytea, "
@@ -162,7 +162,7 @@ extends_anchor(const GaSealTree *tree, bool head_known, char why[SEAL_REASON_MAX
 		ga_seal_say_fork(tree, wrong, NULL);
 		return false;
 	}
-	if (!head_known && ga_guc_nats_url[0] != '\0' && tree->opened_at < PgStartTime &&
+	if (!head_known && keyed && ga_guc_nats_url[0] != '\0' && tree->opened_at < PgStartTime &&
 	    (rows.count == 0 || ga_row_timestamp(&rows, 0, 3) < PgStartTime))
 	{
 		strlcpy(why, "there is no last-head file, and the anchor was not yet looked at",
@@ -182,7 +182,7 @@ extends_what_was_signed(const GaSealTree *tree, bool keyed, char why[SEAL_REASON
 		return false;
 	if (keyed && !extends_last_head(tree, &known, why))
 		return false;
-	return extends_anchor(tree, known, why);
+	return extends_anchor(tree, keyed, known, why);
 }
 
 static void

@@ -12,6 +12,7 @@
 #include "postmaster/bgworker.h"
 #include "storage/latch.h"
 
+#include "goldenarch/clock.h"
 #include "goldenarch/debug.h"
 #include "goldenarch/oneshot.h"
 #include "goldenarch/query.h"
@@ -103,9 +104,23 @@ run_pass(SealPass *pass, bool prepare)
 
 /* Wake-ups are not heard meanwhile: the latch stays set, and nobody sends another signal for it. */
 static void
-pause_ms(long ms)
+pause_briefly(void)
 {
-	(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, GA_WAIT_EVENT("GoldenarchSealer"));
+	(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE_MS,
+	                 GA_WAIT_EVENT("GoldenarchSealer"));
+}
+
+/* What failed fails again at once; wake-ups do not count, SIGTERM does. */
+static void
+pause_after_error(void)
+{
+	int64 until_ns = ga_monotonic_ns() + AFTER_ERROR_MS * INT64CONST(1000000);
+
+	while (ga_monotonic_ns() < until_ns)
+	{
+		(void) ga_worker_wait(PAUSE_MS);
+		pause_briefly();
+	}
 }
 
 void
@@ -127,10 +142,9 @@ ga_sealer_main(Datum arg)
 		if (!ok)
 		{
 			since_prepare_ms = PREPARE_EVERY_MS;
-			pause_ms(AFTER_ERROR_MS);
+			pause_after_error();
 		}
-		else
-			pause_ms(PAUSE_MS);
+		pause_briefly();
 		since_prepare_ms += PAUSE_MS;
 		if (!ga_worker_wait(IDLE_MS))
 			since_prepare_ms += IDLE_MS;

@@ -136,7 +136,8 @@ ga_seal_open(const GaSealTree *parent, const char *reason)
 	    "INSERT INTO goldenarch.audit_trees (incarnation, origin, opened_at, reason, link_id, "
 	    "parent_size, parent_root, system_identifier, database, timeline, root, edge, sealed, "
 	    "sealed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-	    "''::pg_catalog.bytea, '1:1:'::pg_catalog.pg_snapshot, $3)",
+	    "''::pg_catalog.bytea, '1:1:'::pg_catalog.pg_snapshot, $3) ON CONFLICT (incarnation) DO "
+	    "NOTHING",
 	    INT4OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID, BYTEAOID, INT8OID, OIDOID,
 	    INT4OID, BYTEAOID);
 	bool first = parent->incarnation == 0;
@@ -145,18 +146,21 @@ ga_seal_open(const GaSealTree *parent, const char *reason)
 	    first ? "none 0 -"
 	          : psprintf("%s " INT64_FORMAT " %s", parent->origin, parent->size, hex(parent->root));
 	uint8 empty[GA_HASH_BYTES];
+	GaRows rows;
 	int64 id;
 
 	if (!ga_sha256(NULL, 0, empty))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not hash nothing")));
 	id = ga_audit("audit.incarnation", "audit tree", link,
 	              ga_json_pairs("origin", origin, "reason", reason, NULL));
-	(void) ga_query(
+	rows = ga_query(
 	    &insert, ga_int4(parent->incarnation + 1), ga_text(origin), ga_timestamp(ga_now()),
 	    ga_text(reason), ga_int8(id), first ? ga_null() : ga_int8(parent->size),
 	    first ? ga_null() : ga_bytea(parent->root, GA_HASH_BYTES),
 	    ga_int8((int64) GetSystemIdentifier()), ga_datum(ObjectIdGetDatum(MyDatabaseId), false),
 	    ga_int4(ga_seal_timeline()), ga_bytea(empty, sizeof(empty)));
+	if (rows.count != 1)
+		elog(ERROR, "incarnation %d exists", parent->incarnation + 1);
 	return origin;
 }
 
@@ -229,7 +233,7 @@ ga_seal_accepted(const GaSealTree *tree, const char *head)
 	return ga_query(&find, ga_int4(tree->incarnation), ga_text(head)).count > 0;
 }
 
-/* Under the sealing lock, nothing grows; a caller's old snapshot must not hide what did: 40001. */
+/* Nothing grows under the sealing lock; a caller's old snapshot must not hide what did: 40001. */
 static void
 lock_tree(const GaSealTree *tree)
 {

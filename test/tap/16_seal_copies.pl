@@ -86,7 +86,9 @@ $s->restart;
 work(10, 'later');
 is(status('signed'), 'yes', 'it goes on');
 
-# Dump and restore into a new database of the same server: the same rows, another tree.
+# Dump and restore into a new database of the same server, with a sealer that waits for it: the same rows, another tree.
+$s->{set}{'goldenarch.databases'} = 'app,restored';
+$s->restart;
 for my $command ([ 'createdb', '-h', $s->{host}, '-p', $s->{port}, '-U', 'postgres', 'restored' ],
 	[ 'pg_dump', '-Fc', '-h', $s->{host}, '-p', $s->{port}, '-U', 'postgres', '-f', "$folder/dump", 'app' ],
 	[ 'pg_restore', '-e', '-h', $s->{host}, '-p', $s->{port}, '-U', 'postgres', '-d', 'restored', "$folder/dump" ])
@@ -96,6 +98,7 @@ for my $command ([ 'createdb', '-h', $s->{host}, '-p', $s->{port}, '-U', 'postgr
 	ok(IPC::Run::run([ "$GoldenArch::Stack::BIN/$program", @arguments ], '<', '/dev/null', '2>', \$err), $program) or diag $err;
 }
 my @restored = (database => 'restored');
+ok($s->poll("SELECT max(incarnation) = 3 FROM goldenarch.audit_trees", 't', 20, @restored), 'its sealer kept out of the way');
 $s->sql("SELECT goldenarch.audit('restored', 'order', '1')", @restored);
 seal(@restored);
 is(status('incarnation', @restored), '3', 'a restored dump is an incarnation of its own');
@@ -108,7 +111,7 @@ is($s->sql('SELECT count(*) FROM goldenarch.audit_entries e WHERE (SELECT count(
 
 # A template copy has another database oid.
 $s->stop;
-$s->{workers} = 0;
+$s->{set}{'goldenarch.databases'} = '';
 $s->start;
 $s->sql('CREATE DATABASE twin TEMPLATE app', database => 'postgres');
 seal(database => 'twin');
@@ -117,7 +120,7 @@ isnt(status('origin', database => 'twin'), $accepted, 'under another name');
 seal();
 is(status('incarnation'), '2', 'the original is what it was');
 is(status('signed'), 'yes', 'and signs');
-$s->{workers} = 1;
+$s->{set}{'goldenarch.databases'} = 'app';
 $s->restart;
 
 # A standby refuses; promoted it goes on in the same incarnation, and the tree tells of it.
