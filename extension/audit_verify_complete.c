@@ -116,7 +116,7 @@ check_present(GaVerify *v, const GaAuditTree *tree)
 	static GaStmt end =
 	    GA_READ("SELECT coalesce(pg_catalog.max(l.leaf_index), $2 OPERATOR(pg_catalog.-) "
 	            "1)::pg_catalog.int8 FROM goldenarch.audit_leaves l WHERE l.incarnation "
-	            "OPERATOR(pg_catalog.=) $1",
+	            "OPERATOR(pg_catalog.=) $1 AND l.leaf_index OPERATOR(pg_catalog.>=) $2",
 	            INT4OID, INT8OID);
 	static GaStmt orphan = GA_READ(
 	    "SELECT l.id::pg_catalog.int8, l.leaf_index::pg_catalog.int8 FROM goldenarch.audit_leaves "
@@ -150,6 +150,40 @@ check_present(GaVerify *v, const GaAuditTree *tree)
 	ga_rows_free(&rows);
 }
 
+/*
+ * What begins behind the first leaf was pruned, and a row that is still there tells of it: "ORIGIN
+ * INDEX ROOT". Pruning a tree takes those before it as a whole, without a row for each.
+ */
+static void
+check_pruned(GaVerify *v, int n)
+{
+	static GaStmt find = GA_READ(
+	    "SELECT 1::pg_catalog.int8 FROM goldenarch.audit_entries e WHERE e.action "
+	    "OPERATOR(pg_catalog.=) 'audit.prune' AND e.outcome OPERATOR(pg_catalog.=) 'ok' AND "
+	    "e.resource_id OPERATOR(pg_catalog.=) pg_catalog.format('%s %s %s', $1, $2, "
+	    "pg_catalog.encode($3, 'hex')) LIMIT 1",
+	    TEXTOID, INT8OID, BYTEAOID);
+	GaAuditTree *tree = v->trees[n];
+	uint8 root[GA_HASH_BYTES];
+	GaRows rows;
+	bool told = false;
+
+	if (tree->minimum_index == 0 || (tree->minimum_index == tree->size && n + 1 < v->ntrees &&
+	                                 v->trees[v->ntrees - 1]->minimum_index > 0))
+		return;
+	if (ga_tile_root(tree->minimum_index, ga_audit_read_tile, tree, root))
+	{
+		rows = ga_query_once(&find, ga_text(tree->origin), ga_int8((int64) tree->minimum_index),
+		                     ga_bytea(root, GA_HASH_BYTES));
+		told = rows.count > 0;
+		ga_rows_free(&rows);
+	}
+	if (!told)
+		ga_verify_bad(v, GA_VERIFY_PRESENT, 0,
+		              "\"%s\" begins at leaf " UINT64_FORMAT ", and no audit.prune tells of it.",
+		              tree->origin, tree->minimum_index);
+}
+
 /* Details that are gone though no audit.redact tells of it. */
 static void
 check_erased(GaVerify *v)
@@ -177,7 +211,10 @@ ga_verify_complete(GaVerify *v)
 
 	check_sealed(v);
 	for (n = 0; n < v->ntrees; n++)
+	{
 		check_present(v, v->trees[n]);
+		check_pruned(v, n);
+	}
 	ga_verify_good(v, GA_VERIFY_PRESENT, "Every leaf from the minimum index on has its row.");
 	check_erased(v);
 	ga_verify_state(v);

@@ -106,7 +106,7 @@ check_against_tree(GaVerify *v, const Walk *walk, const Head *head)
 		memcpy(root, walk->root, GA_HASH_BYTES);
 	else if (!ga_tile_root((uint64) head->size, ga_audit_read_tile, walk->tree, root))
 	{
-		if ((uint64) head->size > tree->minimum_index)
+		if ((uint64) head->size >= tree->minimum_index)
 			ga_verify_bad(v, GA_VERIFY_HEADS, 0,
 			              "The tree has no root of its first %lld leaves (head %lld).",
 			              (long long) head->size, (long long) head->id);
@@ -258,7 +258,7 @@ check_anchors(GaVerify *v)
 			              (long long) size, origin, tree->size);
 		else if (!ga_tile_root((uint64) size, ga_audit_read_tile, tree, root))
 		{
-			if ((uint64) size > tree->minimum_index)
+			if ((uint64) size >= tree->minimum_index)
 				ga_verify_bad(v, GA_VERIFY_ANCHORS, 0,
 				              "\"%s\" has no root of its first %lld leaves.", origin,
 				              (long long) size);

@@ -9,11 +9,11 @@
 
 #include "merkle.h"
 
-/* Whether every leaf below this tile was pruned, so that it may be gone. */
+/* Whether every leaf of this tile was pruned, so that it may be gone; those above it stay. */
 static bool
 pruned(const GaAuditTree *tree, int level, uint64 index)
 {
-	return ((index + 1) << (8 * (level + 1))) <= tree->minimum_index;
+	return level == 0 && (index + 1) * GA_TILE_WIDTH <= tree->minimum_index;
 }
 
 static int64
@@ -135,7 +135,7 @@ check_link(GaVerify *v, const GaAuditTree *tree, const GaAuditTree *parent)
 	GaRows rows;
 	const char *expected = "none 0 -";
 
-	if (tree->size == 0 || tree->minimum_index > 0)
+	if (tree->size == 0)
 		return;
 	rows = ga_query(&find, ga_int8(tree->link_id), ga_text(parent ? parent->origin : ""),
 	                ga_int8(tree->parent_size),
@@ -168,7 +168,7 @@ check_incarnation(GaVerify *v, int n)
 	{
 		if (!ga_tile_root((uint64) tree->parent_size, ga_audit_read_tile, parent, root))
 		{
-			if ((uint64) tree->parent_size > parent->minimum_index)
+			if ((uint64) tree->parent_size >= parent->minimum_index)
 				ga_verify_bad(v, GA_VERIFY_INCARNATIONS, tree->link_id,
 				              "The tree before \"%s\" has no root at %lld leaves.", tree->origin,
 				              (long long) tree->parent_size);
