@@ -36,7 +36,7 @@ CREATE OR REPLACE FUNCTION goldenarch.audit_export_entries(incarnation integer, 
 RETURNS SETOF record
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'ga_audit_export_entries';
 COMMENT ON FUNCTION goldenarch.audit_export_entries(integer, bigint, integer) IS
-'Up to count (10000 at most) leaves from an index on, with the entry''s bytes and what opens its commitment: salt and details_text are null where they were redacted, entry where the row is gone. Of every tenant: needs system.admin besides. Errors: 22023. Permission: audit.view.';
+'The leaves of count (10000 at most) indexes, from an index on, with the entry''s bytes and what opens its commitment: salt and details_text are null where they were redacted, entry where the row is gone. Of every tenant: needs system.admin besides. Errors: 22023. Permission: audit.view.';
 
 CREATE OR REPLACE FUNCTION goldenarch.audit_export_heads(incarnation integer, after_id bigint, count integer,
     OUT head_id bigint, OUT tree_size bigint, OUT root_hash bytea, OUT signed_at timestamptz, OUT note text)

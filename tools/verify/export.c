@@ -23,7 +23,7 @@
 #define STATE_FORMAT \
 	"goldenarch-export-state/1 %d %" SCNu64 " %" SCNu64 " %" SCNd64 " %" SCNu64 " %d"
 #define ENTRY_MAX 65535
-#define PAGE_ROWS "512"
+#define PAGE_LEAVES 2048
 
 typedef struct State
 {
@@ -213,16 +213,15 @@ put_row(Export *export, const PGresult *page, int row, uint64_t full_end)
 	size_t bytes;
 	const uint8_t *entry = ga_server_bytes(&export->server, page, row, "entry", &bytes);
 
+	/* twice the same leaf: the first one counts; later than the checkpoint: for the next time */
 	if (!ga_server_int8(&export->server, page, row, "leaf_index", &leaf) ||
-	    (uint64_t) leaf < export->next_leaf)
-		return true; /* twice the same leaf: the first one counts */
+	    (uint64_t) leaf < export->next_leaf || (uint64_t) leaf >= export->size)
+		return true;
 	while (export->next_leaf < (uint64_t) leaf)
 	{
 		if (!put_entry(export, NULL, 0))
 			return false;
 	}
-	if (export->openings != NULL && (uint64_t) leaf < full_end)
-		export->state.openings_bytes = (uint64_t) ftello(export->openings);
 	if (!put_entry(export, entry, bytes))
 		return false;
 	if (export->openings == NULL)
@@ -238,39 +237,30 @@ static bool
 export_entries(Export *export, uint64_t from)
 {
 	const uint64_t full_end = export->size / GA_TILE_WIDTH * GA_TILE_WIDTH;
-	const char *parameters[] = {export->parameter[0], export->parameter[1]};
-	bool more = true;
+	char count[24];
+	const char *parameters[] = {export->parameter[0], export->parameter[1], count};
 
+	snprintf(count, sizeof(count), "%d", PAGE_LEAVES);
 	export->next_leaf = from;
 	export->bundle_bytes = 0;
-	while (more && export->next_leaf < export->size)
+	for (uint64_t at = from; at < export->size; at += PAGE_LEAVES)
 	{
 		PGresult *page;
-		int64_t leaf = -1;
-		int rows;
+		bool ok = true;
 
-		snprintf(export->parameter[1], sizeof(export->parameter[1]), "%" PRIu64, export->next_leaf);
+		snprintf(export->parameter[1], sizeof(export->parameter[1]), "%" PRIu64, at);
 		page = ga_server_ask(&export->server,
 		                     "SELECT leaf_index, entry, salt, details_text FROM "
 		                     "goldenarch.audit_export_entries($1::pg_catalog.int4, "
-		                     "$2::pg_catalog.int8, " PAGE_ROWS ")",
-		                     2, parameters);
+		                     "$2::pg_catalog.int8, $3::pg_catalog.int4)",
+		                     3, parameters);
 		if (page == NULL)
 			return false;
-		rows = export->server.rows(page);
-		for (int row = 0; row < rows; row++)
-		{
-			(void) ga_server_int8(&export->server, page, row, "leaf_index", &leaf);
-			if (leaf >= 0 && (uint64_t) leaf >= export->size)
-				break;
-			if (!put_row(export, page, row, full_end))
-			{
-				export->server.clear(page);
-				return false;
-			}
-		}
-		more = rows > 0 && leaf >= 0 && (uint64_t) leaf < export->size;
+		for (int row = 0; ok && row < export->server.rows(page); row++)
+			ok = put_row(export, page, row, full_end);
 		export->server.clear(page);
+		if (!ok)
+			return false;
 	}
 	while (export->next_leaf < export->size)
 	{

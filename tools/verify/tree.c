@@ -415,6 +415,8 @@ check_leaves(GaTreeWork *work)
 	int width;
 
 	work->base = index * GA_TILE_WIDTH;
+	if (work->base > 0) /* from an export before the pruning */
+		ga_openings_skip(&work->openings, (int64_t) work->base - 1);
 	work->broken = !start_edge(work, &work->edge);
 	if (!work->broken)
 	{
