@@ -37,6 +37,7 @@ typedef struct Entry
 	struct Entry *next;
 	GaPrincipal principal;
 	uint64 generation; /* in date while it is the current one */
+	uint64 snapshot;   /* and, where it was read under a snapshot, while that is still in use */
 } Entry;
 
 static MemoryContext cache_context;
@@ -84,6 +85,17 @@ ga_push_latest_snapshot(void)
 		return false;
 	PushActiveSnapshot(GetLatestSnapshot());
 	return true;
+}
+
+uint64
+ga_snapshot_mark(void)
+{
+	Snapshot snapshot;
+
+	if (!IsInParallelMode() || !ActiveSnapshotSet())
+		return 0;
+	snapshot = GetActiveSnapshot();
+	return (snapshot->snapXactCompletionCount << 32 | snapshot->curcid) + 1;
 }
 
 static void
@@ -146,7 +158,8 @@ ga_role_principal(void)
 	ga_rbac_watch();
 	for (entry = entries; entry; entry = entry->next)
 	{
-		if (entry->principal.pg_role == role && entry->generation == generation)
+		if (entry->principal.pg_role == role && entry->generation == generation &&
+		    (entry->snapshot == 0 || entry->snapshot == ga_snapshot_mark()))
 			return &entry->principal;
 	}
 	if (!cache_context)
@@ -165,7 +178,7 @@ ga_role_principal(void)
 	/* a change that was told while this was read makes the entry old at once */
 	who.id = ga_new_principal_id();
 	entry = MemoryContextAlloc(cache_context, sizeof(Entry));
-	*entry = (Entry){entries, who, latest ? before : 0};
+	*entry = (Entry){entries, who, before, latest ? 0 : ga_snapshot_mark()};
 	outdated = outdated || !latest;
 	entries = entry;
 	return &entry->principal;

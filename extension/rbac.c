@@ -50,6 +50,7 @@ typedef struct Decision
 {
 	uint64 principal; /* 0: none */
 	uint64 generation;
+	uint64 snapshot; /* 0, or the one that it was read under and counts with */
 	uint32 bytes;
 	bool allowed;
 	char permission[GA_PERMISSION_MAX_BYTES];
@@ -272,6 +273,7 @@ ga_has_permission_n(const GaPrincipal *who, const char *permission, size_t bytes
 	uint64 now = ga_identity_generation();
 	uint32 hash = (uint32) bytes;
 	Decision *known;
+	uint64 snapshot;
 	bool allowed;
 
 	if (who->kind == GA_SYSTEM)
@@ -282,13 +284,16 @@ ga_has_permission_n(const GaPrincipal *who, const char *permission, size_t bytes
 		hash = hash * 31 + (unsigned char) permission[i];
 	known = &decisions[hash % lengthof(decisions)];
 	if (known->principal == who->id && known->generation == now && known->bytes == bytes &&
-	    memcmp(known->permission, permission, bytes) == 0)
+	    memcmp(known->permission, permission, bytes) == 0 &&
+	    (known->snapshot == 0 || known->snapshot == ga_snapshot_mark()))
 		return known->allowed;
 	allowed = judge(who, permission, bytes);
-	/* what changed meanwhile, or was read under an old snapshot, is not remembered */
-	if (!stale && now == ga_identity_generation())
+	/* what changed meanwhile is not remembered */
+	snapshot = ga_snapshot_mark();
+	if ((!stale || snapshot != 0) && now == ga_identity_generation())
 	{
 		known->principal = who->id;
+		known->snapshot = stale ? snapshot : 0;
 		known->generation = now;
 		known->bytes = (uint32) bytes;
 		known->allowed = allowed;

@@ -21,6 +21,11 @@ extern void ga_principal_end_transaction(void);
  * then must not be cached.
  */
 extern bool ga_push_latest_snapshot(void);
+/*
+ * In parallel mode, of the snapshot that is read then: what was read under it counts while it is in
+ * use, since to read again would give the same. Elsewhere 0.
+ */
+extern uint64 ga_snapshot_mark(void);
 /* The principal of the PostgreSQL role, whatever token is shown. */
 extern const GaPrincipal *ga_role_principal(void);
 

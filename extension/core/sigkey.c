@@ -141,7 +141,7 @@ adopt(GaKey *key, GaAlg alg, EVP_PKEY *pkey, bool can_sign)
 				break;
 			case RSA_PKCS1:
 			case RSA_PSS:
-				problem = ga_weak_rsa(pkey);
+				problem = ga_weak_rsa(pkey, algorithms[alg].family == RSA_PSS);
 				break;
 			case ECDSA:
 				problem = ga_weak_ec(pkey, algorithms[alg].group);

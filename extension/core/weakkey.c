@@ -4,7 +4,6 @@
  */
 #include "weakkey.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include <openssl/bn.h>
@@ -49,15 +48,16 @@ is_roca(const BIGNUM *modulus)
 }
 
 const char *
-ga_weak_rsa(EVP_PKEY *pkey)
+ga_weak_rsa(EVP_PKEY *pkey, bool pss)
 {
 	const char *problem = NULL;
 	BIGNUM *exponent = NULL;
 	BIGNUM *modulus = NULL;
 	int bits;
 
-	if (!EVP_PKEY_is_a(pkey, "RSA"))
-		return "is not an RSA key";
+	/* a key for PSS alone says so in its type; libcrypto holds it to the parameters it names */
+	if (!EVP_PKEY_is_a(pkey, "RSA") && !(pss && EVP_PKEY_is_a(pkey, "RSA-PSS")))
+		return "is not an RSA key for this algorithm";
 	bits = EVP_PKEY_get_bits(pkey);
 	if (bits < GA_RSA_MIN_BITS || bits > GA_RSA_MAX_BITS)
 		return "is an RSA key of fewer than 2048 or more than 8192 bits";

@@ -12,9 +12,11 @@
 #ifndef GA_WEAKKEY_H
 #define GA_WEAKKEY_H
 
+#include <stdbool.h>
+
 #include <openssl/evp.h>
 
-extern const char *ga_weak_rsa(EVP_PKEY *pkey);
+extern const char *ga_weak_rsa(EVP_PKEY *pkey, bool pss);
 extern const char *ga_weak_ec(EVP_PKEY *pkey, const char *group);
 extern const char *ga_weak_edwards(EVP_PKEY *pkey);
 

@@ -72,6 +72,21 @@ is($session->query("SELECT count(*) FROM public.big WHERE g > 1 AND (SELECT gold
 	49999, 'while a plan may stay parallel around our own functions');
 $session->query('COMMIT');
 
+# In the leader of a parallel plan, a permission that was not asked for before is looked up once, not for each row.
+$s->sql('CREATE TABLE public.wide AS SELECT g FROM generate_series(1, 300000) g; ANALYZE public.wide; GRANT SELECT ON public.wide TO joe');
+my $rows = "SELECT count(*) FROM (SELECT goldenarch.has_permission('agent.view') AS yes FROM public.wide OFFSET 0) x WHERE yes";
+for my $subject ($token, '')
+{
+	my $other_session = $s->session(%joe);
+	$other_session->query("SET $force = off; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0");
+	$other_session->query("SET statement_timeout = '8s'");
+	like($other_session->query("EXPLAIN $rows"), qr/Gather/, 'the plan is parallel');
+	$other_session->query('BEGIN');
+	$other_session->query("SELECT goldenarch.authenticate('$subject')") if $subject;
+	is($other_session->query($rows), 300000, 'has_permission is as quick above a Gather') or diag($other_session->error);
+	$other_session->query('COMMIT');
+}
+
 # A key retired in one session counts no more in another that has used it.
 $session->query("RESET $force");
 is($session->query("SELECT goldenarch.verify_jwt('$token')->>'sub'"), 'alice', 'the key is in use');

@@ -272,6 +272,37 @@ test_rsa_signatures(void)
 	EVP_PKEY_free(pkey);
 }
 
+/* A key whose type says PSS is one for PSS alone, and for the hash that it names alone. */
+static void
+test_pss_keys(void)
+{
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+	EVP_PKEY *pkey = NULL;
+	uint8_t der[GA_JWK_MAX_BYTES];
+	uint8_t signature[GA_SIGNATURE_MAX_BYTES];
+	unsigned char *at = der;
+	int der_bytes;
+	size_t bytes;
+	GaKey key;
+
+	CHECK(EVP_PKEY_keygen_init(context) == 1 &&
+	      EVP_PKEY_CTX_set_rsa_keygen_bits(context, 2048) == 1);
+	CHECK(EVP_PKEY_CTX_set_rsa_pss_keygen_md(context, EVP_sha256()) == 1 &&
+	      EVP_PKEY_CTX_set_rsa_pss_keygen_mgf1_md(context, EVP_sha256()) == 1 &&
+	      EVP_PKEY_CTX_set_rsa_pss_keygen_saltlen(context, 32) == 1 &&
+	      EVP_PKEY_keygen(context, &pkey) == 1);
+	der_bytes = i2d_PUBKEY(pkey, &at);
+	CHECK(ga_key_from_der(&key, GA_ALG_PS256, der, (size_t) der_bytes, false) == NULL);
+	bytes = sign_oddly(pkey, "SHA256", RSA_PKCS1_PSS_PADDING, 32, "SHA256", signature);
+	CHECK(ga_key_verify(&key, "x", 1, signature, bytes));
+	CHECK(!ga_key_verify(&key, "y", 1, signature, bytes));
+	ga_key_free(&key);
+	CHECK(ga_key_from_der(&key, GA_ALG_PS512, der, (size_t) der_bytes, false) != NULL);
+	CHECK(ga_key_from_der(&key, GA_ALG_RS256, der, (size_t) der_bytes, false) != NULL);
+	EVP_PKEY_CTX_free(context);
+	EVP_PKEY_free(pkey);
+}
+
 /* A leading zero left out, or added, is another signature for the same token. */
 static void
 test_rsa_lengths(GaAlg alg)
@@ -487,6 +518,7 @@ main(void)
 	test_vectors();
 	test_degenerate_ecdsa();
 	test_rsa_signatures();
+	test_pss_keys();
 	test_rsa_lengths(GA_ALG_RS256);
 	test_rsa_lengths(GA_ALG_PS256);
 	test_ecdsa_signatures(GA_ALG_ES256, 32);
