@@ -31,6 +31,11 @@ extern void seal_keys_wipe(SealKeys *keys);
 
 /* The last head that was signed here with this key, palloc'd in *note; null: no such file. */
 extern bool seal_head_read(char **note, char why[SEAL_REASON_MAX]);
+/*
+ * The databases of a server share its key, and the owner of one is no superuser: no tree is signed
+ * whose origin is that of another database's last head.
+ */
+extern bool seal_origin_is_ours(const char *origin, char why[SEAL_REASON_MAX]);
 /* In place of the last one, on disk when it returns. */
 extern bool seal_head_write(const char *note, size_t bytes, char why[SEAL_REASON_MAX]);
 

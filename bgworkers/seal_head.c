@@ -180,7 +180,7 @@ extends_what_was_signed(const GaSealTree *tree, bool keyed, char why[SEAL_REASON
 	why[0] = '\0';
 	if (tree->fork)
 		return false;
-	if (keyed && !extends_last_head(tree, &known, why))
+	if (keyed && (!seal_origin_is_ours(tree->origin, why) || !extends_last_head(tree, &known, why)))
 		return false;
 	return extends_anchor(tree, keyed, known, why);
 }
@@ -208,12 +208,16 @@ sign_note(const GaSealTree *tree, TimestampTz at, char note[GA_NOTE_MAX_BYTES], 
 	size_t bytes = 0;
 	SealKeys keys;
 
+	if (body_bytes == 0)
+	{
+		strlcpy(why, "the origin is no name of a log", SEAL_REASON_MAX);
+		return 0;
+	}
 	if (!seal_keys_read(&keys, false, why))
 		return 0;
-	if (body_bytes > 0)
-		bytes = ga_checkpoint_sign(body, body_bytes, tree->origin,
-		                           (const uint8(*)[GA_ED25519_KEY_BYTES]) keys.seeds, keys.n,
-		                           at / USECS_PER_SEC + UNIX_EPOCH_S, note, GA_NOTE_MAX_BYTES);
+	bytes = ga_checkpoint_sign(body, body_bytes, tree->origin,
+	                           (const uint8(*)[GA_ED25519_KEY_BYTES]) keys.seeds, keys.n,
+	                           at / USECS_PER_SEC + UNIX_EPOCH_S, note, GA_NOTE_MAX_BYTES);
 	*keys_used = keys.n;
 	seal_keys_wipe(&keys);
 	if (bytes == 0)

@@ -10,6 +10,7 @@
  */
 #include "seal.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -267,6 +268,56 @@ seal_head_read(char **note, char why[SEAL_REASON_MAX])
 		return why[0] == '\0';
 	*note = pnstrdup(text, (Size) bytes);
 	return true;
+}
+
+/* The database that a file of this name in the key's folder is the last head of; 0: of none. */
+static Oid
+database_of(const char *name, const char *key_name)
+{
+	size_t len = strlen(key_name);
+	char expected[MAXPGPATH];
+	unsigned oid;
+
+	if (strncmp(name, key_name, len) != 0 || sscanf(name + len, ".%u.head", &oid) != 1)
+		return InvalidOid;
+	snprintf(expected, sizeof(expected), "%s.%u.head", key_name, oid);
+	return strcmp(name, expected) == 0 ? (Oid) oid : InvalidOid;
+}
+
+bool
+seal_origin_is_ours(const char *origin, char why[SEAL_REASON_MAX])
+{
+	const char *slash = strrchr(ga_guc_audit_key_file, '/');
+	const char *key_name = slash ? slash + 1 : ga_guc_audit_key_file;
+	char *folder = slash ? pnstrdup(ga_guc_audit_key_file, slash - ga_guc_audit_key_file + 1) : ".";
+	size_t len = strlen(origin);
+	char text[GA_NOTE_MAX_BYTES];
+	char path[MAXPGPATH];
+	struct dirent *entry;
+	Oid found = InvalidOid;
+	Oid database;
+	DIR *dir = opendir(folder);
+
+	why[0] = '\0';
+	if (!dir)
+		return fail(why, "could not read folder", folder);
+	while (!OidIsValid(found) && (entry = readdir(dir)) != NULL)
+	{
+		database = database_of(entry->d_name, key_name);
+		if (!OidIsValid(database) || database == MyDatabaseId ||
+		    snprintf(path, sizeof(path), "%s.%u.head", ga_guc_audit_key_file, database) >=
+		        (int) sizeof(path))
+			continue;
+		if (read_private(path, text, sizeof(text), why) > (int) len && text[len] == '\n' &&
+		    memcmp(text, origin, len) == 0)
+			found = database;
+		why[0] = '\0'; /* what cannot be read is that database's affair */
+	}
+	closedir(dir);
+	if (OidIsValid(found))
+		snprintf(why, SEAL_REASON_MAX, "\"%s\" is signed by the database with oid %u", origin,
+		         found);
+	return !OidIsValid(found);
 }
 
 bool

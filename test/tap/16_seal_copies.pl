@@ -117,6 +117,11 @@ $s->sql('CREATE DATABASE twin TEMPLATE app', database => 'postgres');
 seal(database => 'twin');
 is(status('incarnation', database => 'twin'), '3', 'so is a copy by template');
 isnt(status('origin', database => 'twin'), $accepted, 'under another name');
+# The owner of one database cannot have the server's key sign in another's name.
+$s->sql("UPDATE goldenarch.audit_trees SET origin = '$accepted' || CASE incarnation WHEN 3 THEN '' ELSE incarnation::text END",
+	database => 'twin');
+seal(database => 'twin');
+like(status('signed', database => 'twin'), qr/^no: "\Q$accepted\E" is signed by the database with oid/, 'no name of another');
 seal();
 is(status('incarnation'), '2', 'the original is what it was');
 is(status('signed'), 'yes', 'and signs');

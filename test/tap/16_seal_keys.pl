@@ -134,5 +134,22 @@ $s->restart;
 $s->sql('SELECT goldenarch.audit_seal()');
 is(status('signed'), 'yes', 'a pruned tree is signed after a restart');
 is(status('fork'), '', 'it is no fork');
+
+# No last-head file: where an anchor is configured it is asked first, and it cannot be; else there is nobody to ask.
+$s->stop;
+unlink glob "$file.*.head";
+$s->{set}{'goldenarch.nats_url'} = 'nats://127.0.0.1:1';
+$s->start;
+$s->sql('SELECT goldenarch.audit_seal()');
+like(status('signed'), qr/^no: there is no last-head file, and the anchor was not yet looked at/, 'nothing is signed unasked');
+like(health(), qr/^degraded: not signed: there is no last-head file/, 'health tells');
+is_deeply([ glob "$file.*.head" ], [], 'no file is written');
+$s->stop;
+delete $s->{set}{'goldenarch.nats_url'};
+$s->start;
+$s->sql('SELECT goldenarch.audit_seal()');
+is(status('signed'), 'yes', 'without an anchor the tree itself is believed');
+is(scalar(my @written = glob "$file.*.head"), 1, 'and the file is there again');
+unlike($s->server_log, qr/terminated by signal|PANIC|TRAP:/, 'nothing crashed');
 $s->destroy;
 done_testing();
