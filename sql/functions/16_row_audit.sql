@@ -17,3 +17,33 @@ CREATE OR REPLACE FUNCTION goldenarch.detach_audit(target regclass) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_detach_audit';
 COMMENT ON FUNCTION goldenarch.detach_audit(regclass) IS
 'Ends what attach_audit() began: drops its triggers; what was recorded stays. The caller must own the table. A table that was not attached is left as it is, with a NOTICE. Errors: 22023, 42P01, 42809, 55000 (attached as a partition). Permission: audit.configure.';
+
+CREATE OR REPLACE VIEW goldenarch.audited_tables WITH (security_invoker = true, security_barrier = true) AS
+SELECT r.tgrelid::pg_catalog.regclass AS target,
+       COALESCE((SELECT pg_catalog.array_agg(c.name ORDER BY c.n)
+                 FROM pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.encode(r.tgargs, 'escape'), '\000'))
+                      WITH ORDINALITY AS c(name, n)
+                 WHERE c.n OPERATOR(pg_catalog.<=) r.tgnargs), '{}') AS except_columns,
+       CASE WHEN m.rows_missed THEN 'changes unrecorded' WHEN m.truncate_missed THEN 'truncate unrecorded' ELSE 'recording' END AS state
+FROM pg_catalog.pg_trigger r
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.bool_or(NOT EXISTS (
+               SELECT 1 FROM pg_catalog.pg_trigger x
+               WHERE x.tgrelid OPERATOR(pg_catalog.=) p.oid AND x.tgfoid OPERATOR(pg_catalog.=) r.tgfoid
+                 AND x.tgname OPERATOR(pg_catalog.=) 'goldenarch_audit'::pg_catalog.name
+                 AND x.tgenabled OPERATOR(pg_catalog.=) 'A'::pg_catalog."char")) AS rows_missed,
+           pg_catalog.bool_or(NOT EXISTS (
+               SELECT 1 FROM pg_catalog.pg_trigger x
+               WHERE x.tgrelid OPERATOR(pg_catalog.=) p.oid AND x.tgfoid OPERATOR(pg_catalog.=) r.tgfoid
+                 AND x.tgname OPERATOR(pg_catalog.=) 'goldenarch_audit_truncate'::pg_catalog.name
+                 AND x.tgenabled OPERATOR(pg_catalog.=) 'A'::pg_catalog."char")
+               AND c.relkind OPERATOR(pg_catalog.<>) 'f'::pg_catalog."char") AS truncate_missed
+    FROM (SELECT r.tgrelid AS oid UNION
+          SELECT t.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(r.tgrelid) t) p
+    JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) p.oid) m
+WHERE r.tgfoid OPERATOR(pg_catalog.=) 'goldenarch.audit_row()'::pg_catalog.regprocedure::pg_catalog.oid
+  AND r.tgname OPERATOR(pg_catalog.=) 'goldenarch_audit'::pg_catalog.name
+  AND r.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
+  AND (SELECT goldenarch.tenant_floor('audit.view')) IS NOT NULL;
+COMMENT ON VIEW goldenarch.audited_tables IS
+'Tables that attach_audit() was called for. Needs audit.view. state: recording; truncate unrecorded (a partition made later: attach again); changes unrecorded (the owner disabled a trigger: attach again).';
