@@ -30,6 +30,7 @@ typedef struct Content
 static struct
 {
 	bool exists;
+	bool unreadable;   /* never written over: what is in it may have been acknowledged */
 	GaJournal journal; /* at the end */
 	size_t end;
 	int64 waiting; /* records from the position on */
@@ -60,7 +61,9 @@ failed(const char *what)
 	return false;
 }
 
-/* The whole file, palloc'd in TopMemoryContext; false where there is none or it cannot be read. */
+/*
+ * The whole file, palloc'd in TopMemoryContext; false where it cannot be read. No file: no bytes.
+ */
 static bool
 load(Content *content)
 {
@@ -68,14 +71,14 @@ load(Content *content)
 	struct stat info;
 	bool ok = false;
 
-	*content = (Content){NULL, 0};
+	*content = (Content){MemoryContextAlloc(TopMemoryContext, 1), 0};
 	if (fd < 0)
-		return errno == ENOENT ? false : failed("open");
+		return errno == ENOENT ? true : failed("open");
 	if (fstat(fd, &info) != 0 || (size_t) info.st_size > SPOOL_MAX_BYTES)
 		(void) failed("take up");
 	else
 	{
-		content->data = MemoryContextAlloc(TopMemoryContext, (size_t) info.st_size + 1);
+		content->data = repalloc(content->data, (size_t) info.st_size + 1);
 		while (content->bytes < (size_t) info.st_size)
 		{
 			ssize_t n =
@@ -88,11 +91,6 @@ load(Content *content)
 		ok = content->bytes == (size_t) info.st_size || failed("read");
 	}
 	CloseTransientFile(fd);
-	if (!ok && content->data)
-	{
-		pfree(content->data);
-		content->data = NULL;
-	}
 	return ok;
 }
 
@@ -116,10 +114,17 @@ ga_spool_open(void)
 	Content content;
 
 	memset(&spool, 0, sizeof(spool));
-	if (!load(&content))
-		return;
+	spool.unreadable = !load(&content);
 	/* A file without a whole header was never acknowledged: it is written over. */
-	if (ga_journal_open(&spool.journal, content.data, content.bytes))
+	if (!spool.unreadable && content.bytes >= GA_JOURNAL_HEADER_BYTES)
+		spool.unreadable = !ga_journal_open(&spool.journal, content.data, content.bytes);
+	if (spool.unreadable)
+	{
+		spool.waiting = -1;
+		ereport(LOG, (errmsg("\"%s\" is not what a spool of denials looks like", path()),
+		              errdetail("No denial is spooled until it is taken away.")));
+	}
+	else if (content.bytes >= GA_JOURNAL_HEADER_BYTES)
 	{
 		spool.exists = true;
 		spool.end = GA_JOURNAL_HEADER_BYTES;
@@ -146,12 +151,12 @@ ga_spool_count(void)
 	size_t at = GA_JOURNAL_HEADER_BYTES;
 	int64 n = 0;
 
-	if (access(path(), F_OK) != 0 && errno == ENOENT)
-		return 0;
 	if (!load(&content))
-		return -1;
-	if (ga_journal_open(&journal, content.data, content.bytes))
-		n = skip_frames(&journal, &content, &at, SIZE_MAX);
+		n = -1;
+	else if (content.bytes >= GA_JOURNAL_HEADER_BYTES)
+		n = ga_journal_open(&journal, content.data, content.bytes)
+		        ? skip_frames(&journal, &content, &at, SIZE_MAX)
+		        : -1;
 	pfree(content.data);
 	return n;
 }
@@ -249,6 +254,10 @@ ga_spool_append(GaSpoolSource source, const void *arg, int n)
 	bool ok;
 	int fd;
 
+	if (spool.unreadable)
+		ga_spool_open();
+	if (spool.unreadable)
+		return false;
 	if (spool.end + capacity > SPOOL_MAX_BYTES)
 	{
 		ereport(LOG, (errmsg("\"%s\" is full", path())));
@@ -302,8 +311,7 @@ ga_spool_seek(int64 position)
 		return;
 	}
 	end_replay();
-	if (!load(&replay.content))
-		return;
+	(void) load(&replay.content);
 	replay.content.bytes = Min(replay.content.bytes, spool.end);
 	if (!ga_journal_open(&replay.journal, replay.content.data, replay.content.bytes))
 	{

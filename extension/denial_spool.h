@@ -18,7 +18,7 @@
 
 /* Take up the file that an earlier writer left; cut a torn tail off. */
 extern void ga_spool_open(void);
-/* Records that are not known to be in the table. */
+/* Records that are not known to be in the table; -1: there is a file that cannot be read. */
 extern int64 ga_spool_waiting(void);
 
 typedef const GaRecord *(*GaSpoolSource)(const void *arg, int i);

@@ -139,7 +139,7 @@ table_is_given_up(void)
 static bool
 write_records(int n)
 {
-	bool in_table = !table_is_given_up() && ga_spool_waiting() == 0 && transact(write_rows, &n);
+	bool in_table = !table_is_given_up() && ga_spool_waiting() <= 0 && transact(write_rows, &n);
 
 	if (in_table || ga_spool_append(taken, ring, n))
 	{
@@ -210,7 +210,7 @@ ga_denials_write(void)
 			break;
 	}
 	pgstat_report_stat(false);
-	if (ga_spool_waiting() == 0)
+	if (ga_spool_waiting() <= 0)
 		return IDLE_MS;
 	return n == 0 && table_is_given_up() ? RETRY_MS : 0;
 }

@@ -140,4 +140,37 @@ rename "$s->{dir}/data/goldenarch.aside", "$s->{dir}/data/goldenarch" or die;
 $admin->query('ROLLBACK');
 ok($s->poll("SELECT count(*) FROM goldenarch.audit_log WHERE resource_id = 'e.neither'", 1), 'it is on record when one is back');
 is(recorded('e.neither'), '1 in 1', 'once');
+
+# A file that is none of ours is never written over, and told.
+$s->stop('immediate');
+unlink $file;
+my $foreign = 'this is no spool ' x 10;
+open $out, '>', $file or die;
+print $out $foreign;
+close $out;
+$s->start;
+($admin, $joe) = ($s->session, $s->session(user => 'joe'));
+ok($s->poll($health, 'degraded the spool file of denials cannot be read'), 'health() tells of a file that is no spool');
+denied_meanwhile('g.table', 'denials go to the table');
+is(recorded('g.table'), '1 in 1', 'as before');
+$admin->query("BEGIN; $lock");
+$joe->query(deny('g.neither'));
+like($joe->error, qr/^ZG009: /, 'and nowhere when that is locked');
+is(GoldenArch::Stack::slurp($file), $foreign, 'the file is as it was');
+unlink $file;
+denied_meanwhile('g.again', 'until it is taken away');
+$admin->query('ROLLBACK');
+ok($s->poll("SELECT count(*) FROM goldenarch.audit_log WHERE resource_id LIKE 'g.%'", 3), 'all are on record in the end');
+ok($s->poll('SELECT NOT EXISTS (SELECT FROM goldenarch.health() WHERE detail LIKE \'%spool%\')'), 'and the file is gone');
+
+# A file that was left behind is told where nothing is preloaded, and start_workers() has it brought in.
+$admin->query("BEGIN; $lock");
+denied_meanwhile('f.left', 'a denial before the server starts without our library');
+$s->stop('immediate');
+@$s{qw(preload libraries set)} = (0, '', {});
+$s->start;
+like($s->sql($health), qr/^degraded 1 records in the spool/, 'health() tells');
+like($s->sql('SELECT * FROM goldenarch.start_workers()'), qr/audit writer: started/, 'a writer is started');
+ok($s->poll('SELECT NOT EXISTS (SELECT FROM goldenarch.health() WHERE detail LIKE \'%spool%\')'), 'and brings it in');
+is(recorded('f.left'), '1 in 1', 'once');
 done_testing();
