@@ -14,7 +14,6 @@
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "digest.h"
@@ -205,20 +204,13 @@ key_text(const GaRowShape *shape, const Jsonb *key)
 	return text;
 }
 
-static char *
-qualified_name(Oid relation)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-	                                  get_rel_name(relation));
-}
-
 static void
 add_partition(GaJson *json, const TriggerData *trigger, Oid root)
 {
 	Oid relation = RelationGetRelid(trigger->tg_relation);
 
 	if (relation != root)
-		ga_json_text(json, "partition", qualified_name(relation));
+		ga_json_text(json, "partition", ga_table_name(relation));
 }
 
 /* The caller has read the rows. */
@@ -247,7 +239,7 @@ record(const TriggerData *trigger, Change *change)
 	add_partition(&json, trigger, change->shape->root);
 	id = key_text(change->shape, key);
 	ga_row_settings_end(settings);
-	(void) ga_audit(change->action, qualified_name(change->shape->root), id, ga_json_end(&json));
+	(void) ga_audit(change->action, ga_table_name(change->shape->root), id, ga_json_end(&json));
 }
 
 /* The table that was attached: the trigger for rows knows of which it is a copy. */
@@ -276,7 +268,7 @@ record_truncate(const TriggerData *trigger)
 
 	ga_json_begin_object(&json);
 	add_partition(&json, trigger, root);
-	(void) ga_audit("row.truncate", qualified_name(root), "*", ga_json_end(&json));
+	(void) ga_audit("row.truncate", ga_table_name(root), "*", ga_json_end(&json));
 }
 
 static void

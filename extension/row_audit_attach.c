@@ -48,13 +48,6 @@ typedef struct Target
 	bool changed;
 } Target;
 
-static char *
-qualified_name(Oid relation)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-	                                  get_rel_name(relation));
-}
-
 static void
 refuse_kind(const Target *target, const char *detail)
 {
@@ -85,11 +78,8 @@ read_target(FunctionCallInfo fcinfo, Target *target)
 	if (PG_ARGISNULL(0))
 		ga_bad_argument("target", "It must not be null.");
 	target->relation = PG_GETARG_OID(0);
+	target->name = ga_table_name(target->relation);
 	kind = get_rel_relkind(target->relation);
-	if (kind == '\0')
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-		                errmsg("relation with OID %u does not exist", target->relation)));
-	target->name = qualified_name(target->relation);
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
 		refuse_kind(target, "It is not a table.");
 	if (get_rel_namespace(target->relation) == get_namespace_oid("goldenarch", false))
@@ -142,7 +132,8 @@ begin(FunctionCallInfo fcinfo, const char *what, LOCKMODE lock, Target *target)
 		target->members = find_all_inheritors(target->relation, lock, NULL);
 	else
 		target->members = list_make1_oid(target->relation);
-	/* the owner may have changed while the lock was waited for */
+	/* it may have got another name or owner, or gone, while the lock was waited for */
+	read_target(fcinfo, target);
 	require_owner(target);
 }
 
@@ -207,7 +198,7 @@ find_trigger(const Target *target, Oid relation, const char *name)
 		if (trigger->tgfoid != target->function)
 			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
 			                errmsg("trigger \"%s\" of \"%s\" is not goldenarch's", name,
-			                       qualified_name(relation)),
+			                       ga_table_name(relation)),
 			                errhint("Rename it.")));
 		found.there = true;
 		found.always = trigger->tgenabled == TRIGGER_FIRES_ALWAYS;
@@ -223,7 +214,7 @@ find_trigger(const Target *target, Oid relation, const char *name)
 static void
 make_trigger(Target *target, Oid relation, const char *name, const char *event, const char *level)
 {
-	char *table = qualified_name(relation);
+	char *table = ga_table_name(relation);
 	StringInfoData sql;
 	int i;
 
@@ -361,7 +352,7 @@ drop_trigger(Target *target, Oid relation, const char *name)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("table %s is audited as a partition", target->name),
 		                errhint("Call detach_audit() for the partitioned table.")));
-	run_as_caller(psprintf("DROP TRIGGER %s ON %s", name, qualified_name(relation)));
+	run_as_caller(psprintf("DROP TRIGGER %s ON %s", name, ga_table_name(relation)));
 	target->changed = true;
 }
 

@@ -156,6 +156,18 @@ is_withheld(const Trigger *trigger, const char *name)
 	return false;
 }
 
+char *
+ga_table_name(Oid relation)
+{
+	char *schema = get_namespace_name(get_rel_namespace(relation));
+	char *name = get_rel_name(relation);
+
+	if (!schema || !name)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+		                errmsg("relation with OID %u does not exist", relation)));
+	return quote_qualified_identifier(schema, name);
+}
+
 Bitmapset *
 ga_key_columns(Relation relation)
 {

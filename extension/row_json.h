@@ -48,6 +48,9 @@ typedef struct GaRowShape
 	GaRowColumn *columns;
 } GaRowShape;
 
+/* Schema-qualified, quoted where it must be; 42P01 where it is gone. */
+extern char *ga_table_name(Oid relation);
+
 /* The primary key, else the replica identity; as RelationGetIndexAttrBitmap() gives it. */
 extern Bitmapset *ga_key_columns(Relation relation);
 
