@@ -33,6 +33,10 @@
 
 static bool compared; /* this process has held the tree against file and anchor */
 
+/* The keys that have leaves of their own; another one is not used before it has. */
+static uint8 known_keys[SEAL_KEYS_MAX][GA_ED25519_KEY_BYTES];
+static int known_count;
+
 void
 seal_prepare(SealPass *pass)
 {
@@ -55,6 +59,8 @@ seal_prepare(SealPass *pass)
 		return; /* said where it matters, before a head is signed */
 	seal_keys_wipe(&keys);
 	ga_seal_keys(&tree, (const uint8(*)[GA_HASH_BYTES]) keys.public_keys, keys.n);
+	memcpy(known_keys, keys.public_keys, sizeof(known_keys));
+	known_count = keys.n;
 }
 
 static bool
@@ -89,15 +95,23 @@ contradiction(const GaSealTree *tree, const char *where, const char *origin, int
 	return NULL;
 }
 
-/* The origin is that of an incarnation before this one, whose link names it as its parent. */
-static bool
-is_ancestor(const GaSealTree *tree, const char *origin)
+/* The tree of this origin among this one and those before it; else this one. */
+static void
+find_tree(const GaSealTree *tree, const char *origin, GaSealTree *found)
 {
-	static GaStmt find = GA_STMT("SELECT 1 FROM goldenarch.audit_trees t WHERE t.incarnation "
-	                             "OPERATOR(pg_catalog.<) $1 AND t.origin OPERATOR(pg_catalog.=) $2",
-	                             INT4OID, TEXTOID);
+	static GaStmt find = GA_STMT(
+	    "SELECT t.incarnation::pg_catalog.int4, t.size::pg_catalog.int8 FROM "
+	    "goldenarch.audit_trees t WHERE t.incarnation OPERATOR(pg_catalog.<=) $1 AND t.origin "
+	    "OPERATOR(pg_catalog.=) $2",
+	    INT4OID, TEXTOID);
+	GaRows rows = ga_query(&find, ga_int4(tree->incarnation), ga_text(origin));
 
-	return ga_query(&find, ga_int4(tree->incarnation), ga_text(origin)).count > 0;
+	*found = *tree;
+	if (rows.count == 0)
+		return;
+	found->incarnation = ga_row_int4(&rows, 0, 1);
+	found->size = ga_row_int8(&rows, 0, 2);
+	found->origin = pstrdup(origin);
 }
 
 /*
@@ -107,6 +121,7 @@ is_ancestor(const GaSealTree *tree, const char *origin)
 static bool
 extends_last_head(const GaSealTree *tree, bool *known, char why[SEAL_REASON_MAX])
 {
+	GaSealTree signed_tree; /* this one, or one that it follows */
 	GaCheckpoint head;
 	char *note;
 	char *body;
@@ -125,11 +140,11 @@ extends_last_head(const GaSealTree *tree, bool *known, char why[SEAL_REASON_MAX]
 		return false;
 	}
 	body = pnstrdup(head.body, head.body_bytes);
-	if (strcmp(head.origin, tree->origin) != 0 &&
-	    (ga_seal_accepted(tree, body) || is_ancestor(tree, head.origin)))
-		return true;
-	wrong = contradiction(tree, "the last head that was signed here", head.origin,
+	find_tree(tree, head.origin, &signed_tree);
+	wrong = contradiction(&signed_tree, "the last head that was signed here", head.origin,
 	                      (int64) head.size, head.root);
+	if (wrong && ga_seal_accepted(tree, body))
+		wrong = NULL;
 	if (wrong)
 		ga_seal_say_fork(tree, wrong, body);
 	return wrong == NULL;
@@ -215,6 +230,13 @@ sign_note(const GaSealTree *tree, TimestampTz at, char note[GA_NOTE_MAX_BYTES], 
 	}
 	if (!seal_keys_read(&keys, false, why))
 		return 0;
+	if (keys.n != known_count ||
+	    memcmp(keys.public_keys, known_keys, (size_t) keys.n * GA_ED25519_KEY_BYTES) != 0)
+	{
+		seal_keys_wipe(&keys);
+		strlcpy(why, "the key file has just changed", SEAL_REASON_MAX);
+		return 0;
+	}
 	bytes = ga_checkpoint_sign(body, body_bytes, tree->origin,
 	                           (const uint8(*)[GA_ED25519_KEY_BYTES]) keys.seeds, keys.n,
 	                           at / USECS_PER_SEC + UNIX_EPOCH_S, note, GA_NOTE_MAX_BYTES);

@@ -101,10 +101,12 @@ ga_seal_restoring(void)
 	static GaStmt find =
 	    GA_STMT("SELECT 1 FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.datid "
 	            "OPERATOR(pg_catalog.=) $1 AND a.application_name OPERATOR(pg_catalog.=) "
-	            "'pg_restore' LIMIT 1",
-	            OIDOID);
+	            "'pg_restore' AND pg_catalog.pg_has_role(a.usesysid, $2, 'MEMBER') LIMIT 1",
+	            OIDOID, OIDOID);
 
-	return ga_query(&find, ga_datum(ObjectIdGetDatum(MyDatabaseId), false)).count > 0;
+	return ga_query(&find, ga_datum(ObjectIdGetDatum(MyDatabaseId), false),
+	                ga_datum(ObjectIdGetDatum(ga_owner()), false))
+	           .count > 0;
 }
 
 static char *

@@ -44,7 +44,7 @@ refuse_if_held(void)
 		                errhint("goldenarch.drop_audit_hold() ends a hold.")));
 }
 
-/* The size of the last head that is known outside: anchored, or where no anchor is set, signed. */
+/* The size of the last head that is known outside: anchored, or where nothing ever was, signed. */
 static int64
 provable_size(const GaSealTree *tree)
 {
@@ -58,9 +58,10 @@ provable_size(const GaSealTree *tree)
 	    "1 OPERATOR(pg_catalog.<) pg_catalog.length(h.note) ORDER BY h.id USING "
 	    "OPERATOR(pg_catalog.>) LIMIT 1",
 	    INT4OID);
-	GaRows rows = ga_guc_nats_url[0] != '\0' ? ga_query(&anchored, ga_text(tree->origin))
-	                                         : ga_query(&is_signed, ga_int4(tree->incarnation));
+	GaRows rows = ga_query(&anchored, ga_text(tree->origin));
 
+	if (rows.count == 0 && ga_guc_nats_url[0] == '\0')
+		rows = ga_query(&is_signed, ga_int4(tree->incarnation));
 	return rows.count > 0 ? ga_row_int8(&rows, 0, 1) : 0;
 }
 
@@ -174,8 +175,9 @@ ga_audit_prune(PG_FUNCTION_ARGS)
 	if (before_index > provable)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("the audit log cannot be pruned to " INT64_FORMAT, before_index),
-		                errdetail("The last %s head has " INT64_FORMAT " leaves.",
-		                          ga_guc_nats_url[0] != '\0' ? "anchored" : "signed", provable)));
+		                errdetail("The last head that is anchored, or signed where none ever was, "
+		                          "has " INT64_FORMAT " leaves.",
+		                          provable)));
 	if (before_index > tree.minimum_index)
 	{
 		record(&tree, before_index, reason);

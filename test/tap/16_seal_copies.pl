@@ -41,6 +41,17 @@ $s->start;
 my $signed = work(200, 'after');
 my $head = $s->sql('SELECT note FROM goldenarch.audit_checkpoint()');
 
+# An old backup that went through pg_upgrade is another system, with an incarnation of its own; its parent is as short.
+$s->stop;
+IPC::Run::run([ 'rm', '-rf', "$s->{dir}/data" ]) or die 'rm';
+copy("$folder/backup", "$s->{dir}/data");
+$s->{workers} = 0;
+$s->start;
+$s->sql('UPDATE goldenarch.audit_trees SET system_identifier = 1');
+seal();
+is(status('incarnation'), '2', 'another system, another incarnation');
+like(status('fork'), qr/the last head that was signed here has $signed leaves/, 'what its parent lost is missed');
+
 # A longer tree of other leaves, and one that is still shorter than what was signed.
 for my $case ([ 10, 'the last head that was signed here has' ], [ 400, 'has another root' ])
 {
