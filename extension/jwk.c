@@ -309,7 +309,8 @@ ga_add_jwt_key(PG_FUNCTION_ARGS)
 	    "ON CONFLICT (issuer, kid) DO UPDATE SET alg = EXCLUDED.alg, audience = EXCLUDED.audience, "
 	    "verify_key = EXCLUDED.verify_key, sign_key = EXCLUDED.sign_key, can_sign = "
 	    "EXCLUDED.can_sign, source = 'added', added_at = pg_catalog.clock_timestamp(), "
-	    "retired_at = NULL, barred = false WHERE k.retired_at IS NOT NULL OR (k.alg "
+	    "retired_at = NULL, barred = pg_catalog.array_remove(k.barred, pg_catalog.sha256("
+	    "EXCLUDED.verify_key)) WHERE k.retired_at IS NOT NULL OR (k.alg "
 	    "OPERATOR(pg_catalog.=) $3 AND "
 	    "k.verify_key OPERATOR(pg_catalog.=) $5)",
 	    TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, BYTEAOID, BOOLOID);
@@ -424,20 +425,21 @@ check_set(const GaJsonNode *keys)
 		                        "publishes can forge tokens.");
 }
 
-/* True when an administrator retired this very key: no set brings it back. */
+/* True when an administrator retired this very key of the issuer: no set brings it back. */
 static bool
-is_barred(GaArg verify_key)
+is_barred(const char *issuer, GaArg verify_key)
 {
-	static GaStmt find = GA_STMT("SELECT 1 FROM goldenarch.jwt_keys k WHERE k.barred AND "
-	                             "k.verify_key OPERATOR(pg_catalog.=) $1 LIMIT 1",
-	                             BYTEAOID);
+	static GaStmt find =
+	    GA_STMT("SELECT 1 FROM goldenarch.jwt_keys k WHERE k.issuer OPERATOR(pg_catalog.=) $1 AND "
+	            "pg_catalog.sha256($2) OPERATOR(pg_catalog.=) ANY (k.barred) LIMIT 1",
+	            TEXTOID, BYTEAOID);
 
-	return ga_query(&find, verify_key).count > 0;
+	return ga_query(&find, ga_text(issuer), verify_key).count > 0;
 }
 
 /* Null when the key can be had from the JWK, with *alg set, else what is in the way. */
 static const char *
-judge_jwk(const GaJsonNode *jwk, GaAlg *alg, Stored *stored)
+judge_jwk(const GaJsonNode *jwk, const char *issuer, GaAlg *alg, Stored *stored)
 {
 	const char *kid = member(jwk, "kid");
 	const char *name = member(jwk, "alg");
@@ -458,7 +460,7 @@ judge_jwk(const GaJsonNode *jwk, GaAlg *alg, Stored *stored)
 	if ((problem = ga_key_from_jwk(&key, *alg, jwk)))
 		return problem;
 	*stored = store_form(&key, false);
-	return is_barred(stored->verify_key) ? "was retired by retire_jwt_key()" : NULL;
+	return is_barred(issuer, stored->verify_key) ? "was retired by retire_jwt_key()" : NULL;
 }
 
 /* Null, with a NOTICE, for a key that is not one of ours to load. */
@@ -470,12 +472,13 @@ load_one(const GaJsonNode *jwk, const char *issuer, const char *audience)
 	    "source) VALUES ($1, $2, $3, $4, $5, false, 'jwks') ON CONFLICT (issuer, kid) DO UPDATE "
 	    "SET alg = EXCLUDED.alg, audience = EXCLUDED.audience, verify_key = EXCLUDED.verify_key, "
 	    "sign_key = NULL, can_sign = false, added_at = pg_catalog.clock_timestamp(), retired_at = "
-	    "NULL, barred = false WHERE k.source OPERATOR(pg_catalog.=) 'jwks'",
-	    TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID);
+	    "NULL, source = 'jwks' WHERE k.source OPERATOR(pg_catalog.=) 'jwks' OR "
+	    "COALESCE(k.retired_at, 'infinity') OPERATOR(pg_catalog.<=) $6",
+	    TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TIMESTAMPTZOID);
 	const char *kid = member(jwk, "kid");
 	Stored stored;
 	GaAlg alg;
-	const char *problem = judge_jwk(jwk, &alg, &stored);
+	const char *problem = judge_jwk(jwk, issuer ? issuer : "", &alg, &stored);
 
 	if (problem)
 	{
@@ -484,7 +487,7 @@ load_one(const GaJsonNode *jwk, const char *issuer, const char *audience)
 		return NULL;
 	}
 	if (ga_query(&upsert, ga_text(issuer ? issuer : ""), ga_text(kid), ga_text(ga_alg_name(alg)),
-	             ga_text(audience), stored.verify_key)
+	             ga_text(audience), stored.verify_key, ga_timestamp(ga_now()))
 	        .count == 0)
 		ereport(ERROR,
 		        (errcode(ERRCODE_DUPLICATE_OBJECT),
@@ -568,7 +571,9 @@ ga_retire_jwt_key(PG_FUNCTION_ARGS)
 	    TEXTOID, TEXTOID, TIMESTAMPTZOID);
 	static GaStmt retire = GA_STMT(
 	    "UPDATE goldenarch.jwt_keys k SET retired_at = LEAST(k.retired_at, $3), sign_key = NULL, "
-	    "can_sign = false, barred = true WHERE k.kid OPERATOR(pg_catalog.=) $1 AND ($2 IS NULL OR "
+	    "can_sign = false, barred = pg_catalog.array_append(pg_catalog.array_remove(k.barred, "
+	    "pg_catalog.sha256(k.verify_key)), pg_catalog.sha256(k.verify_key)) "
+	    "WHERE k.kid OPERATOR(pg_catalog.=) $1 AND ($2 IS NULL OR "
 	    "k.issuer OPERATOR(pg_catalog.=) $2)",
 	    TEXTOID, TEXTOID, TIMESTAMPTZOID);
 	GaArg now = ga_timestamp(ga_now());

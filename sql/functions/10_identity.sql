@@ -53,7 +53,7 @@ COMMENT ON FUNCTION goldenarch.load_jwks(jsonb, text, text, interval) IS
 CREATE OR REPLACE FUNCTION goldenarch.retire_jwt_key(kid text, issuer text DEFAULT NULL) RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_retire_jwt_key';
 COMMENT ON FUNCTION goldenarch.retire_jwt_key(text, text) IS
-'No token is accepted from this key any more, and no JWK Set brings it back; false when there is no such live key. issuer null: the kid''s keys of every issuer. Permission: system.admin.';
+'No token is accepted from this key any more, and no JWK Set of its issuer brings it back; false when there is no such live key. issuer null: the kid''s keys of every issuer. Permission: system.admin.';
 
 CREATE OR REPLACE FUNCTION goldenarch.revoke_token(token_id text, until timestamptz) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_revoke_token';

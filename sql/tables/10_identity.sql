@@ -94,11 +94,11 @@ CREATE TABLE goldenarch.jwt_keys (
     source     text COLLATE "C" NOT NULL CHECK (source IN ('added', 'jwks')),
     added_at   timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     retired_at timestamptz,
-    barred     boolean NOT NULL DEFAULT false,
+    barred     bytea[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (issuer, kid)
 );
 COMMENT ON TABLE goldenarch.jwt_keys IS
-'Keys that tokens are verified and signed with, each bound to its algorithm. issuer '''': not checked. verify_key: SubjectPublicKeyInfo or the HMAC secret; sign_key: PKCS#8. retired_at: when the key stops to count, which may be to come. barred: retired by retire_jwt_key(), so that no set brings it back. Written by add_jwt_key(), load_jwks(), retire_jwt_key().';
+'Keys that tokens are verified and signed with, each bound to its algorithm. issuer '''': not checked. verify_key: SubjectPublicKeyInfo or the HMAC secret; sign_key: PKCS#8. retired_at: when the key stops to count, which may be to come. barred: SHA-256 of what retire_jwt_key() retired under this id, which no set of the issuer brings back. Written by add_jwt_key(), load_jwks(), retire_jwt_key().';
 ALTER TABLE goldenarch.jwt_keys ENABLE ROW LEVEL SECURITY;
 CREATE TRIGGER roles_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON goldenarch.jwt_keys
     FOR EACH STATEMENT EXECUTE FUNCTION goldenarch.roles_changed();
