@@ -242,6 +242,12 @@ ga_audit_consistency_proof(PG_FUNCTION_ARGS)
 		ga_bad_argument("old_size", "It must not be greater than new_size.");
 	if ((uint64) new_size > tree->size)
 		ga_bad_argument("new_size", psprintf("The tree has " UINT64_FORMAT " leaves.", tree->size));
+	if (old_size > 0 && (uint64) old_size < tree->minimum_index)
+		ereport(ERROR,
+		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		         errmsg("what a proof from %lld leaves needs was pruned", (long long) old_size),
+		         errdetail("The tree \"%s\" begins at leaf " UINT64_FORMAT ".", tree->origin,
+		                   tree->minimum_index)));
 	n = ga_consistency_proof((uint64) old_size, (uint64) new_size, ga_audit_read_tile, tree, proof);
 	if (n < 0 || !ga_tile_root((uint64) old_size, ga_audit_read_tile, tree, old_root) ||
 	    !ga_tile_root((uint64) new_size, ga_audit_read_tile, tree, new_root) ||

@@ -8,6 +8,9 @@
  */
 #include "audit_verify.h"
 
+#include "access/xlog.h"
+#include "miscadmin.h"
+
 /* Relations of the log, with the partitions of the two that have some. */
 #define LOG_RELATIONS                                                                            \
 	"WITH log AS (SELECT c.oid, c.relname, c.relkind, c.relispartition, c.relpersistence, "      \
@@ -65,27 +68,33 @@ ga_verify_guards(GaVerify *v)
 	ga_rows_free(&rows);
 }
 
-/* Rows that the last sealing should have taken. */
+/*
+ * Rows that the last sealing should have taken, if it was in this database: in one that was copied
+ * or restored since, transaction ids mean something else until it seals for itself.
+ */
 static void
 check_sealed(GaVerify *v)
 {
 	static GaStmt missed = GA_READ(
 	    "SELECT coalesce(pg_catalog.min(e.id), 0)::pg_catalog.int8, "
 	    "pg_catalog.count(*)::pg_catalog.int8 FROM goldenarch.audit_entries e, (SELECT t.sealed "
-	    "FROM "
-	    "goldenarch.audit_trees t ORDER BY t.incarnation USING OPERATOR(pg_catalog.>) LIMIT 1) s "
+	    "FROM goldenarch.audit_trees t WHERE t.incarnation OPERATOR(pg_catalog.=) (SELECT "
+	    "pg_catalog.max(x.incarnation) FROM goldenarch.audit_trees x) AND t.system_identifier "
+	    "OPERATOR(pg_catalog.=) $3 AND t.database OPERATOR(pg_catalog.=) $4) s "
 	    "WHERE e.id OPERATOR(pg_catalog.>=) $1 AND e.id OPERATOR(pg_catalog.<=) $2 AND "
 	    "pg_catalog.pg_visible_in_snapshot(e.xid, s.sealed) AND NOT EXISTS (SELECT FROM "
 	    "goldenarch.audit_leaves l WHERE l.tenant OPERATOR(pg_catalog.=) e.tenant AND l.id "
 	    "OPERATOR(pg_catalog.=) e.id)",
-	    INT8OID, INT8OID);
+	    INT8OID, INT8OID, INT8OID, OIDOID);
 	static GaStmt twice = GA_READ(
 	    "SELECT e.id::pg_catalog.int8 FROM goldenarch.audit_entries e WHERE e.id "
 	    "OPERATOR(pg_catalog.>=) $1 AND e.id OPERATOR(pg_catalog.<=) $2 GROUP BY e.id HAVING "
 	    "pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 ORDER BY e.id USING "
 	    "OPERATOR(pg_catalog.<) LIMIT 1",
 	    INT8OID, INT8OID);
-	GaRows rows = ga_query_once(&missed, ga_int8(v->from_id), ga_int8(v->to_id));
+	GaRows rows = ga_query_once(&missed, ga_int8(v->from_id), ga_int8(v->to_id),
+	                            ga_int8((int64) GetSystemIdentifier()),
+	                            ga_datum(ObjectIdGetDatum(MyDatabaseId), false));
 
 	if (ga_row_int8(&rows, 0, 2) > 0)
 		ga_verify_bad(v, GA_VERIFY_SEALED, ga_row_int8(&rows, 0, 1),

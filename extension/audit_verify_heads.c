@@ -21,6 +21,7 @@ typedef struct Keys
 	int n;
 	GaNoteKey keys[KEYS_MAX];
 	TimestampTz added_at[KEYS_MAX];
+	TimestampTz retired_at[KEYS_MAX]; /* DT_NOEND: in use */
 } Keys;
 
 typedef struct Head
@@ -51,7 +52,8 @@ load_keys(GaVerify *v, const GaAuditTree *tree, Keys *keys)
 {
 	static GaStmt find =
 	    GA_READ("SELECT k.public_key::pg_catalog.bytea, k.vkey::pg_catalog.text, "
-	            "k.added_at::pg_catalog.timestamptz FROM goldenarch.audit_keys k WHERE "
+	            "k.added_at::pg_catalog.timestamptz, coalesce(k.retired_at, "
+	            "'infinity')::pg_catalog.timestamptz FROM goldenarch.audit_keys k WHERE "
 	            "k.incarnation OPERATOR(pg_catalog.=) $1 ORDER BY k.added_at USING "
 	            "OPERATOR(pg_catalog.<), k.vkey USING OPERATOR(pg_catalog.<)",
 	            INT4OID);
@@ -73,7 +75,8 @@ load_keys(GaVerify *v, const GaAuditTree *tree, Keys *keys)
 			              tree->origin);
 			continue;
 		}
-		keys->added_at[keys->n++] = ga_row_timestamp(&rows, row, 3);
+		keys->added_at[keys->n] = ga_row_timestamp(&rows, row, 3);
+		keys->retired_at[keys->n++] = ga_row_timestamp(&rows, row, 4);
 	}
 	ga_rows_free(&rows);
 }
@@ -142,7 +145,8 @@ check_note(GaVerify *v, Walk *walk, const Head *head)
 		GaNoteVerdict verdict = ga_checkpoint_verify(note, &walk->keys.keys[i]);
 		int64 unix_seconds;
 
-		expected = expected || walk->keys.added_at[i] <= head->signed_at;
+		expected = expected || (walk->keys.added_at[i] <= head->signed_at &&
+		                        walk->keys.retired_at[i] > head->signed_at);
 		bad = bad || verdict == GA_NOTE_BAD_SIGNATURE;
 		if (verdict != GA_NOTE_GOOD)
 			continue;

@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION goldenarch.audit_consistency_proof(old_size bigint, n
     incarnation integer DEFAULT NULL) RETURNS jsonb
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'ga_audit_consistency_proof';
 COMMENT ON FUNCTION goldenarch.audit_consistency_proof(bigint, bigint, integer) IS
-'RFC 6962 proof that the tree of new_size leaves only added to that of old_size: {origin, old_size, new_size, old_root_hash, new_root_hash, proof}; hashes in base64. Compare the roots with two signed heads. incarnation null: the last. Errors: 22023 (sizes), 42704 (incarnation), 55000 (nothing sealed yet), XX001 (the tree is broken). Permission: audit.view.';
+'RFC 6962 proof that the tree of new_size leaves only added to that of old_size: {origin, old_size, new_size, old_root_hash, new_root_hash, proof}; hashes in base64. Compare the roots with two signed heads. incarnation null: the last. Errors: 22023 (sizes), 42704 (incarnation), 55000 (nothing sealed yet, or pruned), XX001 (the tree is broken). Permission: audit.view.';
 
 CREATE OR REPLACE FUNCTION goldenarch.audit_incarnations(OUT incarnation integer, OUT origin text,
     OUT opened_at timestamptz, OUT reason text, OUT size bigint, OUT minimum_index bigint, OUT parent_size bigint,
