@@ -129,14 +129,27 @@ like($out, qr/key unknown/, 'in these words');
 is((run($verify, 'check', "$dir/log"))[0], 2, 'no key: exit 2');
 is((run($verify, 'check', "$dir/nowhere", '--key', "$dir/trusted"))[0], 2, 'no folder: exit 2');
 
+# Retention: what was pruned is told from what is missing, and a folder that had it keeps it.
+$s->sql("SELECT goldenarch.audit_prune(600, 'old')");
+$s->sql('SELECT goldenarch.audit_seal()');
+export("$dir/pruned");
+($status, $bad, $answer) = check("$dir/pruned");
+is($status, 0, 'a pruned log checks') or diag explain $bad;
+like(join("\n", map { $_->{detail} } grep { $_->{check} eq 'leaves' } @{ $answer->{findings} }), qr/below 600 were pruned/, 'and says so');
+($status, $bad) = do { write_file("$dir/pruned/export.json", qq({"format":"goldenarch-export/1","minimum_index":[700]}\n)); check("$dir/pruned") };
+like($bad->{leaves}{detail}, qr/^truncated/, 'what no entry says was pruned is missing');
+export("$dir/log", '--details');
+($status, $bad, $answer) = check("$dir/log");
+is($answer->{verdict}, 'ok', 'the folder from before the pruning has it all') or diag explain $answer;
+
 # Rows, by a superuser. The sealer is stopped, so that nothing is signed over them.
 my $lift = "SET session_replication_role = 'replica'; ALTER TABLE goldenarch.audit_entries_rows DISABLE TRIGGER ALL; "
 	. 'ALTER TABLE goldenarch.audit_leaves_rows DISABLE TRIGGER ALL; ';
 my $leaf = sub { $s->sql("SELECT leaf_index FROM goldenarch.audit_leaves_rows JOIN goldenarch.audit_entries_rows "
 	. "USING (tenant, id) WHERE resource_id = '$_[0]'") };
-my ($edited, $deleted) = ($leaf->(77), $leaf->(900));
+my ($edited, $deleted) = ($leaf->(877), $leaf->(900));
 $s->sql("${lift}UPDATE goldenarch.audit_entries_rows SET entry = overlay(entry placing '\\x00' from octet_length(entry)) "
-	. "WHERE resource_id = '77'; DELETE FROM goldenarch.audit_entries_rows WHERE resource_id = '900'");
+	. "WHERE resource_id = '877'; DELETE FROM goldenarch.audit_entries_rows WHERE resource_id = '900'");
 my ($failed) = run($verify, 'export', $s->dsn, "$dir/broken");
 is($failed, 0, 'a log that was tampered with is exported all the same');
 ($status, $bad) = check("$dir/broken");

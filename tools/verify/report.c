@@ -66,7 +66,7 @@ ga_praise(GaTally *tally, const char *format, ...)
 {
 	va_list values;
 
-	if (tally->verdict != GA_OK)
+	if (tally->verdict != GA_OK || tally->detail[0] != '\0')
 		return;
 	va_start(values, format);
 	say(tally, format, values);

@@ -63,7 +63,7 @@ extern void ga_tally_init(GaTally *tally);
 extern void ga_fault(GaTally *tally, int64_t leaf, int64_t id, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 extern void ga_doubt(GaTally *tally, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* What to say when nothing was wrong. */
+/* What to say when nothing was wrong; what was said first stays. */
 extern void ga_praise(GaTally *tally, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
