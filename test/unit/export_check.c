@@ -268,8 +268,8 @@ static void
 act_link_out(ForgedLog *log, int folder)
 {
 	(void) log;
-	forge_must(unlinkat(folder, "tile/entries/000", 0) == 0);
-	forge_must(symlinkat("/dev/zero", folder, "tile/entries/000") == 0);
+	forge_must(renameat(folder, "tile/entries/000", folder, "elsewhere") == 0);
+	forge_must(symlinkat("../../elsewhere", folder, "tile/entries/000") == 0);
 }
 
 static void
@@ -322,7 +322,7 @@ static const Attack attacks[] = {
     {"hide the tree before", act_hide_parent, "link", "truncated", 0, -1, "root", false},
     {"stop the sealer", act_stop, "age", "stale", -1, -1, "root", false},
     {"a head from the future", act_silence, "age", "future", -1, -1, "root", false},
-    {"a link out of the folder", act_link_out, "entries", "cannot be read", 0, -1, "root", false},
+    {"a link for a file", act_link_out, "entries", "cannot be read", 0, -1, "root", false},
     {"a pipe for a file", act_fifo, "heads", "cannot be read", -1, -1, "root", false},
     {"a line without an end", act_long_line, "heads", "too long", -1, -1, "root", false},
 };
