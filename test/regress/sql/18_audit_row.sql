@@ -28,6 +28,11 @@ SELECT count(*) FROM goldenarch.audit_entries WHERE action = 'app.seen';
 ALTER TABLE goldenarch.audit_entries_rows ADD CONSTRAINT no CHECK (action <> 'app.no');
 SELECT pg_temp.try($$SELECT goldenarch.audit('no', 'row', '3')$$);
 ALTER TABLE goldenarch.audit_entries_rows DROP CONSTRAINT no;
+-- Also in the place of the one that was shipped.
+ALTER TABLE goldenarch.audit_entries DROP CONSTRAINT audit_entries_outcome_check, ADD CONSTRAINT no CHECK (action <> 'app.no');
+SELECT pg_temp.try($$SELECT goldenarch.audit('no', 'row', '3')$$);
+ALTER TABLE goldenarch.audit_entries DROP CONSTRAINT no,
+    ADD CONSTRAINT audit_entries_outcome_check CHECK (outcome IN ('ok', 'denied', 'failed'));
 
 CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'seen by a trigger'; END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON goldenarch.audit_entries_rows FOR EACH ROW EXECUTE FUNCTION pg_temp.refuse();
