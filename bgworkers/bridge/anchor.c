@@ -20,7 +20,9 @@
 #include "wal.h"
 #include "worker.h"
 
-#define INTERVAL_NS INT64CONST(1000000000)
+#define MS_NS INT64CONST(1000000)
+#define INTERVAL_NS (1000 * MS_NS)
+#define QUIET_NS (50 * MS_NS)
 /*
  * How many messages to look at for heads: whoever may publish to the subject could put rubbish, or
  * an old head again, behind the last. One is looked for until it is found.
@@ -41,6 +43,7 @@ static struct
 	char subject[SUBJECT_BYTES];
 	bool looked;   /* the stream's heads were compared with the tree, on this connection */
 	uint64 at;     /* looking back: the next message to look at, downwards; 0: not looking */
+	uint64 first;  /* sequence of the first message of the stream */
 	int seen;      /* messages looked at */
 	int strange;   /* of them: on our subject and not ours */
 	uint64 last;   /* sequence of the subject's last message, whatever it is */
@@ -172,6 +175,7 @@ begin_look(GaNats *nats)
 {
 	char error[GA_NATS_ERROR_BYTES];
 	GaNatsMessage *message;
+	GaNatsStreamState now;
 
 	state.seen = state.strange = 0;
 	state.last = 0;
@@ -196,6 +200,12 @@ begin_look(GaNats *nats)
 	state.last = message->seq;
 	consider(message);
 	ga_nats_free(message);
+	if (ga_nats_stream_state(nats, stream.name, &now, error) != GA_NATS_OK)
+	{
+		complain(error);
+		return false;
+	}
+	state.first = now.first;
 	state.at = state.last - 1;
 	return true;
 }
@@ -207,7 +217,7 @@ look_back(GaNats *nats)
 	char error[GA_NATS_ERROR_BYTES];
 	int end = state.seen + LOOK_A_TURN;
 
-	while (state.at > 0 && (state.seen < LOOK_BACK || state.nheads == 0))
+	while (state.at >= Max(state.first, 1) && (state.seen < LOOK_BACK || state.nheads == 0))
 	{
 		GaNatsMessage *message;
 
@@ -219,8 +229,8 @@ look_back(GaNats *nats)
 		}
 		switch (ga_nats_stored(nats, stream.name, NULL, state.at, &message, error))
 		{
-			case GA_NATS_ABSENT: /* older ones are gone by the stream's own limits */
-				state.at = 1;
+			case GA_NATS_ABSENT: /* gone by the stream's own limits */
+				state.seen++;
 				break;
 			case GA_NATS_FAILED:
 				complain(error);
@@ -314,7 +324,7 @@ may_go_on(void)
 	return true;
 }
 
-void
+long
 ga_anchor_turn(GaNats *nats, bool fresh)
 {
 	int64 now = ga_monotonic_ns();
@@ -322,19 +332,23 @@ ga_anchor_turn(GaNats *nats, bool fresh)
 	if (fresh)
 		look_again();
 	if (now < state.next_at)
-		return;
+		return (long) ((state.next_at - now) / MS_NS) + 1;
 	state.next_at = now + INTERVAL_NS;
 	if (!ga_worker_transaction("reading audit heads", read_tree, NULL) || !state.present ||
 	    !may_go_on())
-		return;
+		return INTERVAL_NS / MS_NS;
 	if (!state.looked && !look(nats))
-		return;
-	if (state.tree.head_id != 0 && state.tree.head_id != state.published &&
-	    state.tree.head.size >= state.held.size)
+		return state.next_at == 0 ? 0 : INTERVAL_NS / MS_NS;
+	/* A head that comes after a quiet second goes out as soon as the sealer wakes us. */
+	if (state.tree.head_id == 0 || state.tree.head_id == state.published ||
+	    state.tree.head.size < state.held.size)
+		state.next_at = now + QUIET_NS;
+	else
 		publish(nats);
 	if (state.looked)
 	{
 		state.trouble[0] = '\0';
 		ga_anchor_report(NULL);
 	}
+	return state.next_at == 0 ? 0 : INTERVAL_NS / MS_NS;
 }

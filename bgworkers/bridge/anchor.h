@@ -11,9 +11,10 @@
 #include "nats.h"
 
 /*
- * One turn of the relay, at most once a second: compare on a fresh connection, publish the latest
- * head where it is a new one. Waits for the broker, each time for a few seconds at most.
+ * One turn of the relay: compare on a fresh connection, publish the latest head where it is a new
+ * one, at most one a second. Waits for the broker, each time for a few seconds at most. Returns how
+ * many ms there is nothing to do for, unless the sealer wakes the relay.
  */
-extern void ga_anchor_turn(GaNats *nats, bool fresh);
+extern long ga_anchor_turn(GaNats *nats, bool fresh);
 
 #endif

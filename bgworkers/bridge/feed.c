@@ -73,19 +73,19 @@ make_consumer(GaFeed *feed, GaNats *nats, char *error)
 	                           .durable = s->durable,
 	                           .subject = s->subject,
 	                           .ack_wait_ns = s->ack_wait_ms * MS_NS};
-	int64_t created;
+	GaNatsStreamState state;
 
-	if (ga_nats_stream_created(nats, s->stream, &created, error) != GA_NATS_OK)
+	if (ga_nats_stream_state(nats, s->stream, &state, error) != GA_NATS_OK)
 		return false;
-	if (s->stream_created != created)
+	if (s->stream_created != state.created_ns)
 	{
-		if (!ga_inbox_keep_floor(s, 0, created))
+		if (!ga_inbox_keep_floor(s, 0, state.created_ns))
 		{
 			snprintf(error, GA_NATS_ERROR_BYTES, "cannot note which stream %s is", s->stream);
 			return false;
 		}
 		s->ack_floor = 0;
-		s->stream_created = created;
+		s->stream_created = state.created_ns;
 	}
 	consumer.first_seq = s->ack_floor > 0 ? (uint64_t) s->ack_floor + 1 : 0;
 	return ga_nats_ensure_consumer(nats, &consumer, error) == GA_NATS_OK;

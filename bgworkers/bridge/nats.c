@@ -654,7 +654,7 @@ ga_nats_append(GaNats *nats, const GaNatsEntry *entry, uint64_t *seq, char *erro
 }
 
 GaNatsFound
-ga_nats_stream_created(GaNats *nats, const char *stream, int64_t *created_ns, char *error)
+ga_nats_stream_state(GaNats *nats, const char *stream, GaNatsStreamState *state, char *error)
 {
 	jsStreamInfo *info = NULL;
 	jsErrCode code = 0;
@@ -663,7 +663,8 @@ ga_nats_stream_created(GaNats *nats, const char *stream, int64_t *created_ns, ch
 
 	block_signals(&before);
 	s = js_GetStreamInfo(&info, nats->js, stream, NULL, &code);
-	*created_ns = s == NATS_OK ? info->Created : 0;
+	*state = s == NATS_OK ? (GaNatsStreamState){info->Created, info->State.FirstSeq}
+	                      : (GaNatsStreamState){0};
 	jsStreamInfo_Destroy(info);
 	restore_signals(&before);
 	if (s == NATS_OK)

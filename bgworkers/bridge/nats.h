@@ -145,9 +145,14 @@ typedef struct GaNatsEntry
 /* Publishes by compare-and-set and waits for the answer, at most about two seconds. */
 extern GaNatsKept ga_nats_append(GaNats *nats, const GaNatsEntry *entry, uint64_t *seq,
                                  char *error);
-/* When a stream was created: one that was made anew has another time, and begins again at 1. */
-extern GaNatsFound ga_nats_stream_created(GaNats *nats, const char *stream, int64_t *created_ns,
-                                          char *error);
+typedef struct GaNatsStreamState
+{
+	int64_t created_ns; /* one that was made anew has another time, and begins again at 1 */
+	uint64_t first;     /* sequence of the first message that it still holds */
+} GaNatsStreamState;
+
+extern GaNatsFound ga_nats_stream_state(GaNats *nats, const char *stream, GaNatsStreamState *state,
+                                        char *error);
 /* Is JetStream itself answering? Tells "no stream takes this" from "nothing is stored now". */
 extern bool ga_nats_storing(GaNats *nats, char *error);
 

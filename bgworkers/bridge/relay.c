@@ -374,7 +374,7 @@ ga_bridge_relay_run(void)
 				relay.streams_known = ensure_streams(&relay);
 			if (relay.streams_known)
 				wait_ms = turn(&relay);
-			ga_anchor_turn(relay.nats, fresh);
+			wait_ms = Min(wait_ms, ga_anchor_turn(relay.nats, fresh));
 		}
 		if (wait_ms > 0)
 			(void) ga_link_wait(relay.nats, wait_ms);
