@@ -91,6 +91,9 @@ like($s->server_log, qr/stream $STREAM has lost heads of "\Q$origin\E"/, 'and th
 is(tree($s, 'fork'), '', 'it is no fork');
 $n = GoldenArch::Nats->new($s->nats_url);
 
+my ($status, $text) = verdict($s, $s->nats_url);
+is($status, 0, 'after all that goldenarch-verify finds the log to be the one that was anchored') or diag $text;
+
 # ---- nobody can wait for what is not written: the log ends at a page, behind it is that page's header ----
 my $relay = $s->sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'goldenarch relay'");
 kill 'STOP', $relay;

@@ -3,10 +3,14 @@
 package GoldenArch::Anchor;
 use strict;
 use warnings;
+use Carp qw(croak);
 use Exporter qw(import);
+use File::Temp ();
+use IPC::Run ();
 use Test::More;
 use GoldenArch::Head;
-our @EXPORT = qw($STREAM write_rows tree anchored heads subject_of stolen increasing);
+use GoldenArch::Stack;
+our @EXPORT = qw($STREAM write_rows tree anchored heads subject_of stolen increasing verdict);
 our $STREAM = 'GOLDENARCH_AUDIT';
 
 sub write_rows { my ($stack, $rows, %o) = @_; $stack->sql("SELECT goldenarch.audit('test', 'row', i::text) FROM generate_series(1, $rows) i", %o); return; }
@@ -42,5 +46,25 @@ sub increasing { my @sizes = map { $_->{size} } @_; return !grep { $sizes[$_] < 
 
 # stolen: the key that a server signs with, as a thief has it.
 sub stolen { my ($file, $origin) = @_; return GoldenArch::Head->new($origin, substr GoldenArch::Head::openssl('', qw(pkey -outform DER -in), $file), -32); }
+
+# verdict: what goldenarch-verify says of an export with the heads that the broker holds: (exit status, text).
+sub verdict
+{
+	my ($stack, $nats_url) = @_;
+	my $dir = File::Temp->newdir('/tmp/goldenarch-anchor-XXXXXX');
+	my $verify = "$GoldenArch::Stack::ROOT/$GoldenArch::Stack::BUILD/goldenarch-verify";
+	my %files = (keys => $stack->sql('SELECT goldenarch.audit_public_key()') . "\n",
+		heads => GoldenArch::Stack::command('tools/anchored-heads', $nats_url));
+	for my $name (keys %files)
+	{
+		open my $file, '>:raw', "$dir/$name" or croak "$dir/$name: $!";
+		print {$file} $files{$name};
+		close $file;
+	}
+	GoldenArch::Stack::command($verify, 'export', $stack->dsn, "$dir/export");
+	my $out = '';
+	IPC::Run::run([ $verify, 'check', "$dir/export", '--key', "$dir/keys", '--anchor', "$dir/heads" ], '<', \undef, '>', \$out, '2>&1');
+	return ($? >> 8, $out);
+}
 
 1;
