@@ -18,12 +18,14 @@
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/bytea.h"
+#include "utils/datetime.h"
 #include "utils/datum.h"
 #include "utils/float.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -108,9 +110,9 @@ root_of(const TriggerData *trigger)
 }
 
 static GaRowKind
-kind_of(Oid type)
+kind_of(Oid base_type)
 {
-	switch (getBaseType(type))
+	switch (base_type)
 	{
 		case BOOLOID:
 			return GA_ROW_BOOL;
@@ -126,6 +128,10 @@ kind_of(Oid type)
 			return GA_ROW_TEXT;
 		case BYTEAOID:
 			return GA_ROW_BYTEA;
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return GA_ROW_TIME;
 		case JSONBOID:
 			return GA_ROW_JSONB;
 		default:
@@ -199,7 +205,8 @@ make_shape(const TriggerData *trigger)
 			continue;
 		column->index = i;
 		column->name = pstrdup(NameStr(attribute->attname));
-		column->kind = kind_of(attribute->atttypid);
+		column->base_type = getBaseType(attribute->atttypid);
+		column->kind = kind_of(column->base_type);
 		column->length = attribute->attlen;
 		column->by_value = attribute->attbyval;
 		column->key = bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, key);
@@ -341,6 +348,14 @@ ga_row_add(GaJson *json, const GaRowColumn *column, Datum value, bool isnull)
 			text *plain = DatumGetTextPP(value);
 
 			ga_json_text_n(json, column->name, VARDATA_ANY(plain), VARSIZE_ANY_EXHDR(plain));
+			return;
+		}
+		case GA_ROW_TIME:
+		{
+			char shown[MAXDATELEN + 1];
+
+			JsonEncodeDateTime(shown, value, column->base_type, NULL);
+			ga_json_text(json, column->name, shown);
 			return;
 		}
 		case GA_ROW_JSONB:

@@ -22,6 +22,7 @@ typedef enum GaRowKind
 	GA_ROW_NUMERIC,
 	GA_ROW_TEXT, /* text, varchar, char(n) */
 	GA_ROW_BYTEA,
+	GA_ROW_TIME, /* date, timestamp with and without time zone */
 	GA_ROW_JSONB,
 	GA_ROW_OTHER
 } GaRowKind;
@@ -31,6 +32,7 @@ typedef struct GaRowColumn
 	int index; /* in the table's row type, from 0 */
 	const char *name;
 	GaRowKind kind;
+	Oid base_type; /* of a domain: what it is made of */
 	int16 length;
 	bool by_value;
 	bool key;

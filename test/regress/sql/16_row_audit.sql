@@ -81,6 +81,19 @@ SELECT jsonb_pretty(details) AS details, resource_id FROM row_audit.trail WHERE 
 :mark
 DROP TABLE zoo;
 
+-- Dates and times as to_jsonb() writes them.
+CREATE DOMAIN moment AS timestamptz;
+CREATE TABLE times (id int PRIMARY KEY, d date, t timestamp, z timestamptz, m moment, h time);
+SELECT goldenarch.attach_audit('times');
+SET datestyle = 'German'; SET timezone = 'Asia/Kathmandu';
+INSERT INTO times VALUES (1, 'infinity', '2026-01-02 03:04:05.678', '2026-01-02 03:04:05+00', '0044-03-15 12:00:00+00 BC', '01:02'),
+  (2, '0044-03-15 BC', '-infinity', 'infinity', NULL, NULL);
+SELECT resource_id, details->'new' AS new, (SELECT to_jsonb(x) FROM times x WHERE x.id::text = resource_id) = details->'new' AS same
+  FROM row_audit.trail WHERE action LIKE 'row.%' ORDER BY id;
+RESET datestyle; RESET timezone;
+:mark
+DROP TABLE times;
+
 -- Long values are told by their digest, and compared without it; a long key cannot stop the change.
 CREATE TABLE doc (id text PRIMARY KEY, body text, raw bytea, n int);
 ALTER TABLE doc ALTER body SET STORAGE EXTERNAL;
