@@ -17,6 +17,7 @@ sub free_port
 my $port = free_port();
 my $s = GoldenArch::Stack->new(preload => 1, set => { 'goldenarch.metrics_port' => $port });
 $s->sql("SELECT goldenarch.audit('ship', 'order', '1') FROM generate_series(1, 7)");
+ok($s->poll('SELECT count(*) = 8 FROM goldenarch.audit_entries'), 'the eighth row is the first leaf of the tree');
 my $http = HTTP::Tiny->new(timeout => 10);
 my $answer;
 for (1 .. 100)
@@ -27,7 +28,7 @@ for (1 .. 100)
 }
 is($answer->{status}, 200, 'the worker answers');
 like($answer->{headers}{'content-type'}, qr{^application/openmetrics-text}, 'as OpenMetrics');
-like($answer->{content}, qr/^goldenarch_audit_rows_total 7$/m, 'with what happened');
+like($answer->{content}, qr/^goldenarch_audit_rows_total 8$/m, 'with what happened');
 like($answer->{content}, qr/# EOF\n\z/, 'to the end');
 is($http->get("http://127.0.0.1:$port/secret")->{status}, 404, 'and with nothing else');
 
@@ -58,10 +59,10 @@ for (1 .. 150)
 {
 	my $query = $http->get("http://127.0.0.1:$web/api/v1/query?query=goldenarch_audit_rows_total");
 	$found = $query->{content} // '';
-	last if $query->{success} && $found =~ /"7"/;
+	last if $query->{success} && $found =~ /"8"/;
 	sleep 0.2;
 }
-like($found, qr/"job":"goldenarch".*"7"/, 'Prometheus scraped it') or diag(substr $err, -2000);
+like($found, qr/"job":"goldenarch".*"8"/, 'Prometheus scraped it') or diag(substr $err, -2000);
 $prometheus->signal('TERM');
 $prometheus->finish;
 done_testing;
