@@ -290,6 +290,23 @@ split_of(uint64_t n)
 	return UINT64_C(1) << (63 - __builtin_clzll(n - 1));
 }
 
+/* Keeps the half of a range, as RFC 6962 splits it, that a leaf is in; gives the other one. */
+static LeafRange
+halve(LeafRange *in, uint64_t leaf)
+{
+	uint64_t middle = in->from + split_of(in->to - in->from);
+	LeafRange other = {in->from, middle};
+
+	if (leaf < middle)
+	{
+		other = (LeafRange){middle, in->to};
+		in->to = middle;
+	}
+	else
+		in->from = middle;
+	return other;
+}
+
 /* The ranges were noted from the root down; a proof has them from the bottom up. */
 static int
 emit_ranges(TileSource *source, const LeafRange *ranges, int count,
@@ -315,20 +332,7 @@ ga_inclusion_proof(uint64_t index, uint64_t size, GaReadTile read, void *context
 	if (index >= size || size > GA_TREE_SIZE_MAX)
 		return -1;
 	while (in.to - in.from > 1)
-	{
-		uint64_t middle = in.from + split_of(in.to - in.from);
-
-		if (index < middle)
-		{
-			ranges[count++] = (LeafRange){middle, in.to};
-			in.to = middle;
-		}
-		else
-		{
-			ranges[count++] = (LeafRange){in.from, middle};
-			in.from = middle;
-		}
-	}
+		ranges[count++] = halve(&in, index);
 	source_init(&source, size, read, context);
 	return emit_ranges(&source, ranges, count, proof);
 }
@@ -347,20 +351,7 @@ ga_consistency_proof(uint64_t old_size, uint64_t new_size, GaReadTile read, void
 	if (old_size == 0)
 		return 0;
 	while (old_size < in.to)
-	{
-		uint64_t middle = in.from + split_of(in.to - in.from);
-
-		if (old_size <= middle)
-		{
-			ranges[count++] = (LeafRange){middle, in.to};
-			in.to = middle;
-		}
-		else
-		{
-			ranges[count++] = (LeafRange){in.from, middle};
-			in.from = middle;
-		}
-	}
+		ranges[count++] = halve(&in, old_size - 1);
 	/* what is left ends where the old tree did; if it is all of that tree, its root is known */
 	if (in.from > 0)
 		ranges[count++] = in;
