@@ -124,6 +124,11 @@ is(recorded("d.$_"), '1 in 1', "d.$_ once") for qw(broken hangs);
 # Neither the table nor the file can be written: refused, in time; written when that ends.
 $s->sql('ALTER SYSTEM SET goldenarch.audit_wait = 2500');
 $s->sql('SELECT pg_reload_conf()');
+for (1 .. 100)
+{
+	last if $joe->query('SHOW goldenarch.audit_wait') =~ /2500ms/;
+	sleep 0.1;
+}
 rename "$s->{dir}/data/goldenarch", "$s->{dir}/data/goldenarch.aside" or die;
 open $out, '>', "$s->{dir}/data/goldenarch" or die;
 close $out;
