@@ -22,6 +22,7 @@
 #include "goldenarch/guc.h"
 #include "goldenarch/jsonbuild.h"
 #include "goldenarch/query.h"
+#include "tile.h"
 
 #define REASON_MAX_BYTES 1000
 #define NAME_MAX_BYTES 128
@@ -65,9 +66,19 @@ provable_size(const GaSealTree *tree)
 	return rows.count > 0 ? ga_row_int8(&rows, 0, 1) : 0;
 }
 
-/* Entries and leaves of one tree; the links between the trees stay. The number of entries. */
+/* What bundles and tiles of 256 leaves serve below this index, and a reader may still ask for. */
 static int64
-remove_leaves(int32 incarnation, int64 from, int64 to)
+whole_tiles(int64 index)
+{
+	return index - index % GA_TILE_WIDTH;
+}
+
+/*
+ * Entries and leaves of one tree from `from` up to `to`, and what else lies below its new minimum
+ * index; the links between the trees stay. The number of entries.
+ */
+static int64
+remove_leaves(int32 incarnation, int64 from, int64 to, int64 minimum_index)
 {
 	static GaStmt entries = GA_STMT(
 	    "DELETE FROM goldenarch.audit_entries_rows a USING goldenarch.audit_leaves_rows l WHERE "
@@ -108,9 +119,9 @@ remove_leaves(int32 incarnation, int64 from, int64 to)
 		        .count;
 		(void) ga_query_lifted(&leaves, ga_int4(incarnation), ga_int8(at), ga_int8(end));
 	}
-	(void) ga_query_lifted(&tiles, ga_int4(incarnation), ga_int8(to / 256));
-	(void) ga_query_lifted(&heads, ga_int4(incarnation), ga_int8(to));
-	(void) ga_query(&mark, ga_int4(incarnation), ga_int8(to));
+	(void) ga_query_lifted(&tiles, ga_int4(incarnation), ga_int8(to / GA_TILE_WIDTH));
+	(void) ga_query_lifted(&heads, ga_int4(incarnation), ga_int8(minimum_index));
+	(void) ga_query(&mark, ga_int4(incarnation), ga_int8(minimum_index));
 	return removed;
 }
 
@@ -129,8 +140,9 @@ remove_earlier(const GaSealTree *tree)
 	uint64 row;
 
 	for (row = 0; row < rows.count; row++)
-		removed += remove_leaves(ga_row_int4(&rows, row, 1), ga_row_int8(&rows, row, 2),
-		                         ga_row_int8(&rows, row, 3));
+		removed +=
+		    remove_leaves(ga_row_int4(&rows, row, 1), whole_tiles(ga_row_int8(&rows, row, 2)),
+		                  ga_row_int8(&rows, row, 3), ga_row_int8(&rows, row, 3));
 	return removed;
 }
 
@@ -182,7 +194,8 @@ ga_audit_prune(PG_FUNCTION_ARGS)
 	{
 		record(&tree, before_index, reason);
 		removed = remove_earlier(&tree);
-		removed += remove_leaves(tree.incarnation, tree.minimum_index, before_index);
+		removed += remove_leaves(tree.incarnation, whole_tiles(tree.minimum_index),
+		                         whole_tiles(before_index), before_index);
 	}
 	ga_leave(&call);
 	PG_RETURN_INT64(removed);

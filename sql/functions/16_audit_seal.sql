@@ -28,7 +28,7 @@ COMMENT ON FUNCTION goldenarch.audit_accept_fork(text) IS
 CREATE OR REPLACE FUNCTION goldenarch.audit_prune(before_index bigint, reason text) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_audit_prune';
 COMMENT ON FUNCTION goldenarch.audit_prune(bigint, text) IS
-'Removes the entries of the running incarnation whose leaves lie below before_index, and those of all incarnations before it; returns how many. Proofs of what is left, and the tree itself, stay good. The links between incarnations stay, too. It leaves the audit row audit.prune with the root at that index. reason: 1 to 1000 bytes. Errors: 22023, 55000 (above the last head that is anchored, or signed where goldenarch.nats_url is not set; a forked tree), 55006 (a hold), 25006 (standby). Call it in FROM. Permission: system.admin.';
+'Removes the entries of the running incarnation whose leaves lie below before_index, by whole bundles of 256 as the C2SP layout has them, and those of all incarnations before it; returns how many. Proofs of what is left, and the tree itself, stay good. The links between incarnations stay, too. It leaves the audit row audit.prune with the root at that index. reason: 1 to 1000 bytes. Errors: 22023, 55000 (above the last head that is anchored, or signed where goldenarch.nats_url is not set; a forked tree), 55006 (a hold), 25006 (standby). Call it in FROM. Permission: system.admin.';
 
 CREATE OR REPLACE FUNCTION goldenarch.set_audit_hold(name text, reason text) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ga_set_audit_hold';

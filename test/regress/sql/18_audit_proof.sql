@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: PostgreSQL
 -- The reading side of the audit log: erasure that keeps every proof, the verdict, exports, bad input, tenants.
 \set SHOW_CONTEXT never
+-- audit_verify() tells of its progress every ten seconds, which a busy machine may reach.
+SET client_min_messages = warning;
 CREATE ROLE proof_acme;
 CREATE ROLE proof_bravo;
 CREATE ROLE proof_nobody;
