@@ -179,6 +179,16 @@ ga_seal_new_timeline(const GaSealTree *tree, int32 timeline)
 	(void) ga_query(&update, ga_int4(tree->incarnation), ga_int4(timeline));
 }
 
+/* Sets what the tree's row says; false where it says so already. */
+static bool
+tell(GaStmt *update, const GaSealTree *tree, const char *said, const char *why)
+{
+	if (why == said || (why && said && strcmp(why, said) == 0))
+		return false;
+	(void) ga_query(update, ga_int4(tree->incarnation), ga_text(why));
+	return true;
+}
+
 void
 ga_seal_say_stopped(const GaSealTree *tree, const char *why)
 {
@@ -187,9 +197,7 @@ ga_seal_say_stopped(const GaSealTree *tree, const char *why)
 	            "OPERATOR(pg_catalog.=) $1",
 	            INT4OID, TEXTOID);
 
-	if (why == tree->stopped || (why && tree->stopped && strcmp(why, tree->stopped) == 0))
-		return;
-	(void) ga_query(&update, ga_int4(tree->incarnation), ga_text(why));
+	(void) tell(&update, tree, tree->stopped, why);
 }
 
 void
@@ -200,11 +208,7 @@ ga_seal_say_unsigned(const GaSealTree *tree, const char *why)
 	            "OPERATOR(pg_catalog.=) $1",
 	            INT4OID, TEXTOID);
 
-	if (why == tree->unsigned_reason ||
-	    (why && tree->unsigned_reason && strcmp(why, tree->unsigned_reason) == 0))
-		return;
-	(void) ga_query(&update, ga_int4(tree->incarnation), ga_text(why));
-	if (why)
+	if (tell(&update, tree, tree->unsigned_reason, why) && why)
 		ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                  errmsg("heads of the audit tree are not signed: %s", why)));
 }
